@@ -1,0 +1,95 @@
+package httpcache
+
+import (
+	"net/http"
+	"time"
+)
+
+// Conditional requests: those this cache makes (RFC 9111 §4.3.1), and those it
+// receives (§4.3.2, RFC 9110 §13).
+
+// Validate sets the conditional fields that validate s on the request to the
+// origin, replacing the client's own (§4.3.1), and takes Range away: what comes
+// has to be whole. It reports false, and sets nothing, if s has no validator.
+func (s *Stored) Validate(request http.Header) bool {
+	if s.ETag == "" && s.LastModified.IsZero() {
+		return false
+	}
+	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "Range", "If-Range"} {
+		delete(request, name)
+	}
+	if s.ETag != "" {
+		request["If-None-Match"] = []string{s.ETag}
+	}
+	if !s.LastModified.IsZero() {
+		// As the origin spelled it: some compare it as a string.
+		request["If-Modified-Since"] = []string{s.Fields.Get("Last-Modified")}
+	}
+	return true
+}
+
+// Precondition evaluates the request's conditional fields against s, in the
+// order of RFC 9110 §13.2.2, for GET and HEAD. It returns 200 (go on; Range is
+// still to be looked at), 304 or 412. It allocates nothing.
+//
+// A cache does not get to answer 412: requests with If-Match or
+// If-Unmodified-Since are the origin's (see [NeedsOrigin]). They are evaluated
+// here all the same, for an answer that the origin has just given.
+func Precondition(s *Stored, request http.Header) int {
+	if s.Status/100 != 2 {
+		return http.StatusOK // RFC 9110 §13.2.1
+	}
+	if lines := request["If-Match"]; len(lines) > 0 {
+		if !matchesAny(lines, s.ETag, strongMatch) {
+			return http.StatusPreconditionFailed
+		}
+	} else if since, ok := firstDate(request["If-Unmodified-Since"], s.ResponseTime); ok {
+		if s.modified().After(since) {
+			return http.StatusPreconditionFailed
+		}
+	}
+	if lines := request["If-None-Match"]; len(lines) > 0 {
+		if matchesAny(lines, s.ETag, weakMatch) {
+			return http.StatusNotModified
+		}
+		return http.StatusOK // If-Modified-Since is not looked at (§13.1.3)
+	}
+	lines := request["If-Modified-Since"]
+	if len(lines) != 1 {
+		return http.StatusOK
+	}
+	since, ok := parseDate(lines[0], s.ResponseTime)
+	if ok && !s.modified().After(since) {
+		return http.StatusNotModified
+	}
+	return http.StatusOK
+}
+
+// modified is the date If-Modified-Since is compared with (§4.3.2): without
+// Last-Modified that of Date, which stands for when the response came if the
+// origin sent none.
+func (s *Stored) modified() time.Time {
+	if !s.LastModified.IsZero() {
+		return s.LastModified
+	}
+	return s.Date
+}
+
+// rangeApplies evaluates If-Range (RFC 9110 §13.1.5): a part of s is wanted only
+// if s is what the client has the rest of, byte for byte.
+func (s *Stored) rangeApplies(request http.Header) bool {
+	lines := request["If-Range"]
+	if len(lines) == 0 {
+		return true
+	}
+	if len(lines) > 1 {
+		return false
+	}
+	validator := trimOWS(lines[0])
+	if tag, rest := cutEntityTag(validator); tag != "" {
+		return rest == "" && strongMatch(tag, s.ETag)
+	}
+	date, ok := parseDate(validator, s.ResponseTime)
+	return ok && !s.LastModified.IsZero() && date.Equal(s.LastModified) &&
+		!s.Date.Before(s.LastModified.Add(time.Second)) // strong, §8.8.2.2
+}

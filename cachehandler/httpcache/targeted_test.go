@@ -1,0 +1,81 @@
+package httpcache
+
+import (
+	"testing"
+)
+
+func TestTargeted(t *testing.T) {
+	tests := []struct {
+		name  string
+		field string
+		lines []string
+		want  directives
+		ok    bool
+	}{
+		{"9213-2.1 booleans", "CDN-Cache-Control", []string{"no-store, public, must-revalidate, immutable"}, flags(dirNoStore | dirPublic | dirMustRevalidate | dirImmutable), true},
+		{"9213-2.1 false is not given", "CDN-Cache-Control", []string{"no-store=?0, public=?1"}, flags(dirPublic), true},
+		{"9213-2.1 list of fields", "CDN-Cache-Control", []string{`no-cache="a, b", private="c"`}, with(func(d *directives) {
+			d.noCacheFields, d.privateFields = "a, b", "c"
+		}), true},
+		{"9213-2.1 a token is no list of fields", "CDN-Cache-Control", []string{"private=set-cookie"}, flags(dirPrivate), true},
+		{"9213-2.1 an inner list is no list of fields", "CDN-Cache-Control", []string{`private=("a" "b")`}, flags(dirPrivate), true},
+		{"9213-2.1 what forbids counts with any type", "CDN-Cache-Control", []string{"no-store=1, no-cache=tok"}, flags(dirNoStore | dirNoCache), true},
+		{"9213-2.1 what permits does not", "CDN-Cache-Control", []string{`public=1, immutable="x"`}, noDirectives(), true},
+		{"9213-2.1 a lifetime without a number", "CDN-Cache-Control", []string{"max-age, s-maxage=?1"}, with(func(d *directives) { d.maxAge, d.sMaxAge = invalid, invalid }), true},
+		{"9213-2.1 stale windows", "CDN-Cache-Control", []string{"max-age=1, stale-while-revalidate=2, stale-if-error=3"}, with(func(d *directives) {
+			d.maxAge, d.staleWhileRevalidate, d.staleIfError = 1, 2, 3
+		}), true},
+		{"9213-2.1 unknown alone is not empty", "CDN-Cache-Control", []string{"foo"}, noDirectives(), true},
+		{"9213-2.1 empty", "CDN-Cache-Control", []string{""}, directives{}, false},
+		{"9213-2.1 space before =", "CDN-Cache-Control", []string{"max-age =100"}, directives{}, false},
+		{"9213-2.1 space behind =", "CDN-Cache-Control", []string{"max-age= 100"}, directives{}, false},
+		{"9213-2.1 trailing comma", "CDN-Cache-Control", []string{"max-age=100,"}, directives{}, false},
+
+		{"Surrogate-Control", "Surrogate-Control", []string{`max-age=60, content="ESI/1.0"`}, maxAgeOf(60), true},
+		{"Surrogate-Control, stale extension", "Surrogate-Control", []string{"max-age=60+30"}, with(func(d *directives) { d.maxAge, d.staleWhileRevalidate = 60, 30 }), true},
+		{"Surrogate-Control, own target", "Surrogate-Control", []string{"no-store;edge"}, flags(dirNoStore), true},
+		{"Surrogate-Control, no number", "Surrogate-Control", []string{"max-age=x"}, maxAgeOf(invalid), true},
+		{"Surrogate-Control, empty", "Surrogate-Control", []string{" , "}, noDirectives(), false},
+
+		{"X-Accel-Expires", "X-Accel-Expires", []string{"60"}, maxAgeOf(60), true},
+		{"X-Accel-Expires, zero", "X-Accel-Expires", []string{"0"}, flags(dirNoStore), true},
+		{"X-Accel-Expires, off", "X-Accel-Expires", []string{"off"}, flags(dirNoStore), true},
+		{"X-Accel-Expires, at a time", "X-Accel-Expires", []string{"@" + formatSeconds(seconds(now.Unix())+90)}, maxAgeOf(90), true},
+		{"X-Accel-Expires, past", "X-Accel-Expires", []string{"@1000"}, maxAgeOf(0), true},
+		{"X-Accel-Expires, negative", "X-Accel-Expires", []string{"-5"}, directives{}, false},
+		{"X-Accel-Expires, word", "X-Accel-Expires", []string{"soon"}, directives{}, false},
+		{"X-Accel-Expires, huge", "X-Accel-Expires", []string{"999999999999"}, maxAgeOf(maxSeconds), true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, ok := parseTargeted(tt.field, tt.lines, now)
+			if got != tt.want || ok != tt.ok {
+				t.Errorf("parseTargeted(%q) =\n %+v, %v; want\n %+v, %v", tt.lines, got, ok, tt.want, tt.ok)
+			}
+		})
+	}
+}
+
+func TestTargetedDecidesAlone(t *testing.T) {
+	p := &Policy{Targeted: []string{"CDN-Cache-Control"}}
+	tests := []struct {
+		name, response string
+		want           Reason
+	}{
+		{"9213-2.2 no-store over max-age", "Cdn-Cache-Control: no-store\nCache-Control: max-age=60", NoStore},
+		{"9213-2.2 private over public", "Cdn-Cache-Control: private\nCache-Control: public, max-age=60", Private},
+		{"9213-2.2 no-cache over max-age", "Cdn-Cache-Control: no-cache\nCache-Control: max-age=60", NoCache},
+		{"9213-2.2 max-age over no-store", "Cdn-Cache-Control: max-age=60\nCache-Control: no-store", Storable},
+		{"9213-2.2 max-age over private", "Cdn-Cache-Control: max-age=60\nCache-Control: private", Storable},
+		{"9213-2.1 invalid: Cache-Control counts", "Cdn-Cache-Control: max-age=60, &&&\nCache-Control: no-store", NoStore},
+		{"9213-2.1 wrong type: it counts, without lifetime", "Cdn-Cache-Control: max-age=\"60\"\nCache-Control: max-age=60", Expired},
+		{"9213-2.2 without lifetime", "Cdn-Cache-Control: foo\nCache-Control: max-age=60", NoLifetime},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, got := Store(get(200, tt.response), p); got != tt.want {
+				t.Errorf("Store: %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
