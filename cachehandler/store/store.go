@@ -1,0 +1,64 @@
+// Package store holds what the cache keeps: objects (a frozen head and a body
+// that may still be arriving) and the interface of the tiers that hold them.
+package store
+
+import (
+	"context"
+
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
+)
+
+// Object is one stored response: an immutable head and a body with exactly one
+// filler and any number of readers. A freshened response is a new Object with
+// the same Body.
+type Object struct {
+	Key  string
+	Head *httpcache.Stored
+	Body *Body
+	// Tags are purge tags; nil for none.
+	Tags []string
+	// Layers is how Head's fields lie over those of the handlers before the
+	// cache.
+	Layers Layers
+}
+
+// Tier holds objects. The objects of one key are its variants (RFC 9111 §4.1).
+// All methods are safe for concurrent use. An error means the tier could not
+// answer; the cache then goes to the origin.
+//
+// A tier with a budget drops objects on its own, those whose bodies are still
+// filling too. It detaches such a body (see Body.Detach); Settle, Remove and
+// RemoveKey leave the bodies of what they drop alone.
+type Tier interface {
+	// Get returns the objects of a key, newest first. The caller must not
+	// change the slice nor keep key.
+	Get(ctx context.Context, key []byte) ([]*Object, error)
+	// Put adds an object whose body may still be filling: from now on Get
+	// returns it. Older objects of the same Variant stay until Settle.
+	// maxVariants bounds how many different variants the key holds; the oldest
+	// goes first.
+	Put(ctx context.Context, o *Object, maxVariants int) error
+	// Settle is called by the filler when o's body is complete: older objects
+	// of its key with the same Head.Variant and Head.Vary are dropped.
+	Settle(ctx context.Context, o *Object) error
+	// Replace puts new (a freshened head on the same body) in place of old. It
+	// reports false if old is no longer there.
+	Replace(ctx context.Context, old, new *Object) (bool, error)
+	// Remove drops one object; RemoveKey all of a key, and says how many.
+	Remove(ctx context.Context, o *Object) error
+	RemoveKey(ctx context.Context, key string) (int, error)
+	// Range calls f for every object until it returns false, in no order.
+	Range(ctx context.Context, f func(*Object) bool) error
+	// Stats is a snapshot.
+	Stats() Stats
+	// Close releases what the tier holds.
+	Close() error
+}
+
+// Stats is a tier's state.
+type Stats struct {
+	Objects   int64 `json:"objects"`
+	Bytes     int64 `json:"bytes"`  // held now, heads and index included
+	Budget    int64 `json:"budget"` // at most
+	Evictions int64 `json:"evictions"`
+}
