@@ -1,0 +1,209 @@
+package cachehandler
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
+)
+
+// nearby is how far ahead of what has arrived a part may begin to be waited
+// for; one further ahead is asked from the origin.
+const nearby = 1 << 20
+
+// deliver answers with x.object, whose body may still be arriving.
+func (x *exchange) deliver() step {
+	head := x.object.Head
+	o := &x.outcome
+	// In whole seconds, as fields have it: age and ttl add up to the lifetime.
+	age := head.Age(x.now)
+	o.hasAge, o.age = true, age.Truncate(time.Second)
+	o.ttl = head.TTL(x.now) + age - o.age
+	o.tier = x.h.cache.kind
+
+	switch httpcache.Precondition(head, x.r.Header) {
+	case http.StatusNotModified:
+		x.publish()
+		x.deliverNotModified()
+		return stepDone
+	case http.StatusPreconditionFailed:
+		return x.fail(caddyhttp.Error(http.StatusPreconditionFailed, errors.New("precondition failed")))
+	}
+	length, known := x.completeLength()
+	if head.Status == http.StatusOK && x.r.Method == http.MethodGet && x.r.Header["Range"] != nil {
+		return x.deliverRange(length, known)
+	}
+	return x.deliverWhole(length, known)
+}
+
+func (x *exchange) deliverWhole(length int64, known bool) step {
+	whole := int64(-1)
+	if known {
+		whole = length
+	}
+	if x.r.Method != http.MethodHead && !x.attach(0) {
+		return x.passFor(httpcache.TooLarge)
+	}
+	x.publish()
+	x.writeHead(x.object.Head.Status, length, known)
+	if x.r.Method != http.MethodHead {
+		x.send(0, whole)
+	}
+	return stepDone
+}
+
+// completeLength is the length of the body, if that is known yet: when it is
+// complete, or from Content-Length while it arrives.
+func (x *exchange) completeLength() (length int64, known bool) {
+	if n, complete := x.object.Body.Length(); complete {
+		return n, true
+	}
+	n := contentLength(x.object.Head.Status, x.object.Head.Fields.Get("Content-Length"))
+	return n, n >= 0
+}
+
+// writeHead writes the head of a whole answer.
+func (x *exchange) writeHead(status int, length int64, known bool) {
+	h, spare := x.writeFields()
+	switch {
+	case status == http.StatusNoContent:
+		delete(h, "Content-Length")
+	case known:
+		setValue(h, "Content-Length", strconv.FormatInt(length, 10), spare)
+	}
+	x.w.WriteHeader(status)
+}
+
+// writeFields sets the stored fields but those named, Age and Cache-Status. spare
+// has room for one value more.
+func (x *exchange) writeFields(skip ...string) (h http.Header, spare []string) {
+	h = x.w.Header()
+	layers := &x.object.Layers
+	for _, name := range layers.Drops {
+		delete(h, name)
+	}
+	var joined [][]string
+	for _, name := range layers.Joins {
+		joined = append(joined, h[name])
+	}
+	spare = x.object.Head.Fields.CopyTo(h, x.values[:0], 3, skip...)
+	for i, name := range layers.Joins {
+		h[name] = append(slices.Clone(joined[i]), h[name]...)
+	}
+	if x.cookies != nil {
+		h["Set-Cookie"] = append(slices.Clone(h["Set-Cookie"]), x.cookies...)
+	}
+	if age := x.age(); age != "" {
+		spare = setValue(h, "Age", age, spare)
+	}
+	status := x.cacheStatus()
+	if status == "" {
+		return h, spare
+	}
+	if upstream := h["Cache-Status"]; len(upstream) > 0 { // RFC 9211 section 2: added to, never replaced
+		h["Cache-Status"] = append(slices.Clone(upstream), status)
+		return h, spare
+	}
+	return h, setValue(h, "Cache-Status", status, spare)
+}
+
+// setValue sets one value out of spare, and returns what is left of it.
+func setValue(h http.Header, name, value string, spare []string) []string {
+	spare = append(spare[:0], value)
+	h[name] = spare[0:1:1]
+	return spare[1:1:cap(spare)]
+}
+
+// notInNotModified are the stored fields a 304 does without (RFC 9110 section 15.4.5).
+var notInNotModified = []string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range"}
+
+func (x *exchange) deliverNotModified() {
+	x.writeFields(notInNotModified...)
+	x.w.WriteHeader(http.StatusNotModified)
+}
+
+// attach makes sure, before the head is written, that the body can be sent
+// from an offset. It cannot if the body arrives but is not kept any more
+// because it became too large.
+func (x *exchange) attach(from int64) bool {
+	if _, complete := x.object.Body.Length(); complete {
+		return true
+	}
+	if x.reader != nil && from == 0 { // opened when the head arrived
+		return true
+	}
+	reader, err := x.object.Body.Open(from)
+	if err != nil {
+		return false
+	}
+	x.detach()
+	x.reader = reader
+	return true
+}
+
+// detach closes the reader, if there is one.
+func (x *exchange) detach() {
+	if x.reader != nil {
+		x.reader.Close()
+		x.reader = nil
+	}
+}
+
+// send writes n bytes of the body from an offset it is attached at; n < 0 is
+// all there is.
+func (x *exchange) send(from, n int64) {
+	if x.sendComplete(from, n) {
+		return
+	}
+	flush := func() { _ = http.NewResponseController(x.w).Flush() }
+	for n != 0 {
+		p, err := x.reader.Next(x.r.Context(), max(n, 0), flush)
+		switch {
+		case errors.Is(err, io.EOF), x.r.Context().Err() != nil:
+			return
+		case err != nil:
+			x.abort()
+		}
+		if _, err := x.w.Write(p); err != nil {
+			return
+		}
+		if n > 0 {
+			n -= int64(len(p))
+		}
+	}
+}
+
+// sendComplete is send for a body that is complete.
+func (x *exchange) sendComplete(from, n int64) bool {
+	length, complete := x.object.Body.Length()
+	if !complete {
+		return false
+	}
+	if n < 0 {
+		n = length - from
+	}
+	var buf [4][]byte
+	slices, ok := x.object.Body.Slices(buf[:0], from, n)
+	if !ok {
+		return false
+	}
+	for _, p := range slices {
+		if _, err := x.w.Write(p); err != nil {
+			break
+		}
+	}
+	return true
+}
+
+// abort breaks the connection (or stream) off, after what has arrived: the
+// client must not take a part for the whole (RFC 9112 section 8).
+func (x *exchange) abort() {
+	_ = http.NewResponseController(x.w).Flush()
+	panic(http.ErrAbortHandler)
+}

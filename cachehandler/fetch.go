@@ -1,0 +1,230 @@
+package cachehandler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-portico/portico/cachehandler/store"
+)
+
+// idleFor is how long a fetch may stand still with nobody waiting for it
+// before it is given up.
+const idleFor = 30 * time.Second
+
+// fetch is one request to the origin. It belongs to the cache, not to the
+// client that caused it: it has its own context, Replacer and variables and
+// runs in its own goroutine, so that a client that leaves or reads slowly
+// neither ends nor delays it.
+type fetch struct {
+	h      *Handler
+	leader *exchange     // only while its writer is lent
+	req    *http.Request // detached, see detach.go
+	next   caddyhttp.Handler
+	client http.Header // of the request that caused it, before any handler changed it
+	path   string      // asked for by the client
+	class  class       // of the client's request
+	flight *flight
+	base   *store.Object // the stored object it is to replace or validate, or nil
+	asks   bool          // it asks whether base is still valid
+	part   bool          // the client asked for a part only
+	loan   loan
+	ctx    context.Context
+	cancel context.CancelFunc
+	idle   *time.Timer
+	sent   time.Time
+	rec    recorder
+
+	// For the leader, set before the flight lands.
+	cookies []string // that the answer set and the object does not keep
+	aged    bool     // the answer came out of a cache further on
+
+	// For a leader who lent its writer, set before done is closed.
+	done     chan struct{}
+	err      error
+	panicked any
+}
+
+var (
+	errPanicked   = errors.New("handler panicked")
+	errIncomplete = errors.New("handler ended before the announced end of the body")
+	errUnwanted   = errors.New("the response is not wanted any more")
+)
+
+// fetchingCtxKey marks the requests of fetches with the cache they are for.
+type fetchingCtxKey struct{}
+
+// fetching reports a request that is a fetch for the same cache already: where two
+// directives match, the second has nothing to add to the first, and would wait for it.
+func (h *Handler) fetching(r *http.Request) bool {
+	c, _ := r.Context().Value(fetchingCtxKey{}).(*cache)
+	return c == h.cache
+}
+
+// startFetch asks the origin on behalf of x. A stored object that x selected
+// is validated (RFC 9111 section 4.3).
+func (x *exchange) startFetch() *fetch {
+	f := x.newFetch()
+	f.leader, f.loan.w = x, x.w
+	go f.run()
+	return f
+}
+
+// refresh fetches the object anew behind the client's back, unless that is
+// being done already.
+func (x *exchange) refresh() {
+	if !x.join() {
+		x.flight.waiters.Add(-1)
+		return
+	}
+	go x.newFetch().run()
+}
+
+// run asks the origin. Everything after the head happens in the recorder,
+// which the handlers write to.
+func (f *fetch) run() {
+	defer close(f.done)
+	defer f.cancel()
+	defer f.idle.Stop()
+	f.sent = time.Now()
+	f.rec.finish(f.serve())
+}
+
+// serve contains panics: http.ErrAbortHandler is how reverse_proxy says that
+// a body broke off, and any other must not end the process from here.
+func (f *fetch) serve() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			f.panicked = v
+			err = fmt.Errorf("%w: %v", errPanicked, v)
+			if v != http.ErrAbortHandler {
+				f.h.log.Error("handler panicked", zap.Any("panic", v), zap.Stack("stack"))
+			}
+		}
+	}()
+	return f.next.ServeHTTP(&f.rec, f.req)
+}
+
+// awaitDirect is for a leader whose writer was lent to the fetch, because the
+// answer is for that client alone. What the handlers return or panic with is
+// then the leader's, as if it had called them itself.
+func (x *exchange) awaitDirect(f *fetch) step {
+	select {
+	case <-f.done:
+	case <-x.r.Context().Done():
+		f.cancel()
+		<-f.done
+	}
+	if f.panicked != nil {
+		panic(f.panicked)
+	}
+	x.err = f.err
+	return stepDone
+}
+
+// wanted reports whether anybody is left who would miss the fetch.
+func (f *fetch) wanted() bool {
+	if f.flight.waiters.Load() > 0 || f.loan.open() {
+		return true
+	}
+	select {
+	case <-f.flight.landed:
+		o := f.flight.result.object
+		return o != nil && o.Body.Readers() > 0
+	default:
+		return false
+	}
+}
+
+// onIdle gives the fetch up if it stands still and nobody waits for it.
+func (f *fetch) onIdle() {
+	if f.wanted() {
+		f.idle.Reset(idleFor)
+		return
+	}
+	f.cancel()
+}
+
+// land tells everybody who waits what the head brought.
+func (f *fetch) land(l landing) { f.h.cache.flights.land(f.flight, l) }
+
+// loan is the leader's ResponseWriter, which the fetch may use until the leader
+// takes it back: for informational responses, and for an answer that is not
+// to be shared.
+type loan struct {
+	mu     sync.Mutex
+	w      http.ResponseWriter // nil: never lent, or taken back
+	taken  bool                // for good: the leader waits for the end
+	reader *store.Reader       // instead: the leader's own, of the object to be shared
+}
+
+// attach opens the leader's reader before the filler could drop a byte.
+func (l *loan) attach(b *store.Body) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.w != nil {
+		l.reader, _ = b.Open(0)
+	}
+}
+
+// claim hands the reader to the leader.
+func (l *loan) claim() *store.Reader {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reader
+}
+
+// take takes the writer for the whole answer; nil if the leader is gone.
+func (l *loan) take() http.ResponseWriter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.taken = l.w != nil
+	return l.w
+}
+
+// revoke takes the writer back. It reports false if it is too late for that.
+func (l *loan) revoke() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.taken {
+		return false
+	}
+	l.w = nil
+	if l.reader != nil {
+		l.reader.Close()
+	}
+	return true
+}
+
+func (l *loan) isTaken() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.taken
+}
+
+func (l *loan) open() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w != nil
+}
+
+// inform passes an informational response on at once (RFC 9110 section 15.2,
+// RFC 8297).
+func (l *loan) inform(status int, header http.Header) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.w == nil {
+		return
+	}
+	h := l.w.Header()
+	own := h.Clone()
+	setHeader(h, header)
+	l.w.WriteHeader(status)
+	setHeader(h, own)
+}

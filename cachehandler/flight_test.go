@@ -1,0 +1,82 @@
+package cachehandler
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestFlightsHaveOneLeader(t *testing.T) {
+	var fs flights
+	fs.init()
+	f, lead := fs.join("k", "")
+	if !lead {
+		t.Fatal("the first does not lead")
+	}
+	if g, lead := fs.join("k", ""); lead || g != f {
+		t.Error("the second does not join the first")
+	}
+	if _, lead := fs.join("k", "gzip"); !lead {
+		t.Error("another variant does not lead")
+	}
+	fs.land(f, landing{status: 200})
+	<-f.landed
+	if _, lead := fs.join("k", ""); !lead {
+		t.Error("nobody leads after landing")
+	}
+}
+
+func TestOutdatedFlightsAreNotJoined(t *testing.T) {
+	var fs flights
+	fs.init()
+	f, _ := fs.join("k", "")
+	fs.outdate("k")
+	if !f.outdated.Load() {
+		t.Error("not outdated")
+	}
+	g, lead := fs.join("k", "")
+	if !lead {
+		t.Error("an outdated flight was joined")
+	}
+	fs.land(f, landing{})
+	if h, lead := fs.join("k", ""); lead || h != g {
+		t.Error("landing the outdated flight took the other with it")
+	}
+}
+
+func TestPassMemory(t *testing.T) {
+	var m passMemory
+	m.init()
+	start := m.start
+	key := []byte("http://a/x")
+	if m.has(key, 0, start) {
+		t.Error("an empty memory has it")
+	}
+	m.remember(key, 0, start)
+	if !m.has(key, 0, start) || !m.has(key, 0, start.Add(passFor-2*time.Second)) {
+		t.Error("not remembered")
+	}
+	if m.has(key, authorized, start) || m.has(key, withCookie, start) {
+		t.Error("remembered for other classes of requests")
+	}
+	if m.has(key, 0, start.Add(passFor+time.Second)) {
+		t.Error("remembered too long")
+	}
+	m.forget(key, 0)
+	if m.has(key, 0, start) {
+		t.Error("not forgotten")
+	}
+}
+
+func TestPassMemoryTellsKeysApart(t *testing.T) {
+	var m passMemory
+	m.init()
+	for i := range 1000 {
+		m.remember(fmt.Appendf(nil, "marked %d", i), 0, m.start)
+	}
+	for i := range 100_000 {
+		if key := fmt.Appendf(nil, "other %d", i); m.has(key, 0, m.start) {
+			t.Fatalf("%s was never remembered", key)
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package cachehandler
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
+	"github.com/caddy-portico/portico/cachehandler/store"
+)
+
+// judge decides, when the head of the answer is there, whether it is for
+// everybody (then it lands as an object), for the leader alone, or for nobody.
+func (c *recorder) judge() {
+	f := c.f
+	x, layers := c.exchange()
+	c.length = contentLength(c.status, x.Header.Get("Content-Length"))
+	f.aged = x.Header["Age"] != nil
+	switch {
+	case f.asks && c.status == http.StatusNotModified:
+		c.judgeNotModified(x, layers)
+	case c.failedButStale():
+		c.discard(landing{err: statusError(c.status), status: c.status})
+	default:
+		c.judgeFull(x, layers)
+	}
+}
+
+func (c *recorder) exchange() (*httpcache.Exchange, store.Layers) {
+	own, layers := ownFields(c.header, c.outer)
+	now := time.Now()
+	if own["Date"] == nil { // RFC 9110 section 6.6.1: it is the time of receipt
+		own["Date"] = []string{now.UTC().Format(http.TimeFormat)}
+	}
+	return &httpcache.Exchange{
+		Method: http.MethodGet, Path: c.f.path, RequestHeader: c.f.client,
+		Status: c.status, Header: own,
+		RequestTime: c.f.sent, ResponseTime: now,
+	}, layers
+}
+
+// judgeNotModified freshens the stored object (RFC 9111 section 4.3.4).
+func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) {
+	f := c.f
+	unsuffixETag(x.Header, f.base.Head)
+	head, _, ok := httpcache.Freshen(f.base.Head, x, &f.h.policy)
+	if !ok {
+		// It validated something else: nothing here answers the request.
+		c.forgetBase()
+		c.discard(landing{status: c.status})
+		return
+	}
+	o := &store.Object{Key: f.base.Key, Head: head, Body: f.base.Body, Tags: f.base.Tags, Layers: layers}
+	kept := false
+	if !f.flight.outdated.Load() {
+		var err error
+		if kept, err = f.h.cache.tier.Replace(f.ctx, f.base, o); err != nil {
+			f.h.storeFailed("replace", err)
+		}
+	}
+	c.discard(landing{object: o, revalidated: true, stored: kept, status: c.status})
+}
+
+// unsuffixETag makes the ETag of a 304 the stored one where encode behind the
+// cache is all that differs: it appends the coding to the ETag of a full response,
+// takes it off If-None-Match, but does not put it back on the 304.
+func unsuffixETag(h http.Header, stored *httpcache.Stored) {
+	coding := stored.Fields.Get("Content-Encoding")
+	if coding != "" && h.Get("Etag") == strings.TrimSuffix(stored.ETag, "-"+coding+`"`)+`"` {
+		h["Etag"] = []string{stored.ETag}
+	}
+}
+
+// failedButStale reports an answer that stale-if-error covers: a stored
+// response is better (RFC 5861 section 4).
+func (c *recorder) failedButStale() bool {
+	if c.f.base == nil || c.status < http.StatusInternalServerError {
+		return false
+	}
+	ok, _ := c.f.h.policy.ReuseOnError(c.f.base.Head, c.f.client, c.status, time.Now())
+	return ok
+}
+
+func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
+	f := c.f
+	if f.part && (c.length < 0 || c.length > f.h.FillRangeUpTo) {
+		// Too much for the part that was asked for: the leader asks for that itself.
+		c.discard(landing{status: c.status})
+		f.cancel()
+		return
+	}
+	head, why := c.storable(x)
+	if head == nil {
+		c.judgeUnstorable(why)
+		return
+	}
+	o := &store.Object{Key: f.flight.key, Head: head, Body: store.NewBody(c.length), Layers: layers}
+	if !f.flight.outdated.Load() {
+		if err := f.h.cache.tier.Put(f.ctx, o, f.h.Vary.Max); err != nil {
+			f.h.storeFailed("put", err)
+			c.judgeUnstorable(httpcache.StoreFailed)
+			return
+		}
+		c.kept = true
+		f.h.cache.passes.forget([]byte(o.Key), f.class)
+	}
+	c.object = o
+	if f.flight.outdated.Load() { // while it was put there
+		c.unkeep()
+	}
+	f.loan.attach(o.Body)
+	if head.Fields.Get("Set-Cookie") == "" {
+		f.cookies = x.Header["Set-Cookie"]
+	}
+	f.land(landing{object: o, stored: c.kept, status: c.status})
+}
+
+// storable is httpcache.Store and what only this handler knows.
+func (c *recorder) storable(x *httpcache.Exchange) (*httpcache.Stored, httpcache.Reason) {
+	h := c.f.h
+	switch {
+	case c.length > h.MaxObjectSize:
+		return nil, httpcache.TooLarge
+	case h.SkipStore != nil && h.SkipStore.Match(c.status, x.Header):
+		return nil, httpcache.SkipStore
+	}
+	return httpcache.Store(x, &h.policy)
+}
+
+// judgeUnstorable gives the answer to the leader alone, and remembers that
+// requests of this key need not wait for each other.
+func (c *recorder) judgeUnstorable(why httpcache.Reason) {
+	f := c.f
+	f.h.cache.passes.remember([]byte(f.flight.key), f.class, f.sent)
+	if c.status < http.StatusInternalServerError {
+		c.forgetBase()
+	}
+	c.toLeader(why)
+}
+
+// toLeader continues the answer on the leader's own writer.
+func (c *recorder) toLeader(why httpcache.Reason) {
+	w := c.f.loan.take()
+	if w == nil {
+		c.discard(landing{status: c.status})
+		return
+	}
+	c.direct = w
+	h := w.Header()
+	clear(h)
+	maps.Copy(h, c.header)
+	c.f.onDirect(why, c.status)
+	w.WriteHeader(c.status)
+	c.f.land(landing{status: c.status})
+}
+
+// discard lands without a use for the body.
+func (c *recorder) discard(l landing) { c.f.land(l) }
+
+// forgetBase drops the stored object that a newer answer has replaced.
+func (c *recorder) forgetBase() {
+	if c.f.base == nil {
+		return
+	}
+	if err := c.f.h.cache.tier.Remove(c.f.ctx, c.f.base); err != nil {
+		c.f.h.storeFailed("remove", err)
+	}
+}
+
+// ownFields is what the handlers behind the cache added to the header they
+// were given, and what they did to what was there: an object keeps the first
+// and repeats the second, so that a hit looks as if they had been called.
+func ownFields(header, outer http.Header) (own http.Header, layers store.Layers) {
+	kept := 0
+	for name := range outer {
+		if _, ok := header[name]; ok {
+			kept++
+		} else {
+			layers.Drops = append(layers.Drops, name)
+		}
+	}
+	if kept == 0 {
+		return header, layers
+	}
+	own = make(http.Header, len(header))
+	for name, values := range header {
+		before := outer[name]
+		switch n := len(before); {
+		case n == 0:
+			own[name] = values
+		case len(values) >= n && slices.Equal(values[:n], before):
+			if len(values) > n {
+				own[name] = values[n:]
+				layers.Joins = append(layers.Joins, name)
+			}
+		default:
+			own[name] = values
+		}
+	}
+	return own, layers
+}
+
+// setHeader makes dst a copy of src.
+func setHeader(dst, src http.Header) {
+	clear(dst)
+	for name, values := range src {
+		dst[name] = slices.Clone(values)
+	}
+}
+
+func statusError(status int) error {
+	return caddyhttp.Error(status, fmt.Errorf("the origin answered %d", status))
+}
+
+// errorStatus is the status an error of the handlers stands for if it means
+// that the origin gave no answer, and 0 then; any other is the handlers' own.
+func errorStatus(err error) int {
+	var he caddyhttp.HandlerError
+	if !errors.As(err, &he) {
+		return 0
+	}
+	switch he.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return 0
+	}
+	return he.StatusCode
+}

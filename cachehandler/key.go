@@ -1,0 +1,230 @@
+package cachehandler
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// maxKeyBytes bounds a key. A longer one is a pass: RFC 9110 section 4.1 asks
+// for URIs of 8000 octets at least, and nobody benefits from storing longer ones.
+const maxKeyBytes = 8 << 10
+
+// KeyOptions is what a request's key is made of: two requests with equal keys
+// ask for the same thing.
+type KeyOptions struct {
+	// Whether the scheme is part of the key. Default: true.
+	Scheme *bool `json:"scheme,omitempty"`
+
+	// Whether the host is part of the key. Default: true.
+	Host *bool `json:"host,omitempty"`
+
+	// Which query parameters are part of the key. Default: all, in their order.
+	Query *QueryOptions `json:"query,omitempty"`
+
+	// Request fields whose values are part of the key.
+	Header []string `json:"header,omitempty"`
+
+	// Cookies whose values are part of the key.
+	Cookie []string `json:"cookie,omitempty"`
+
+	// Placeholders whose values are part of the key.
+	Placeholder []string `json:"placeholder,omitempty"`
+
+	noScheme, noHost bool
+}
+
+// QueryOptions is which query parameters are part of the key. The origin gets
+// all of them in any case.
+type QueryOptions struct {
+	// Only the parameters whose names match one of these patterns (`*`, `?`, `[a-z]`).
+	Keep []string `json:"keep,omitempty"`
+
+	// All parameters but those whose names match one of these patterns.
+	Drop []string `json:"drop,omitempty"`
+
+	// Parameters are sorted by name, so that their order makes no difference.
+	Sort bool `json:"sort,omitempty"`
+
+	// The query is not part of the key.
+	Ignore bool `json:"ignore,omitempty"`
+}
+
+func (o *KeyOptions) provision() {
+	o.noScheme = o.Scheme != nil && !*o.Scheme
+	o.noHost = o.Host != nil && !*o.Host
+	o.Header = canonical(o.Header)
+}
+
+func (o *KeyOptions) validate() error {
+	if o.Query == nil {
+		return nil
+	}
+	q := o.Query
+	if q.Ignore && (q.Sort || len(q.Keep)+len(q.Drop) > 0) {
+		return fmt.Errorf("query: ignore stands alone")
+	}
+	if len(q.Keep) > 0 && len(q.Drop) > 0 {
+		return fmt.Errorf("query: keep and drop exclude each other")
+	}
+	for _, p := range slices.Concat(q.Keep, q.Drop) {
+		if _, err := path.Match(p, ""); err != nil {
+			return fmt.Errorf("query: pattern %q: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// append adds the key of a request to dst: the URI as the client sent it, not
+// as handlers rewrote it, so that handle_path and rewrite cannot make two URIs
+// collide.
+func (o *KeyOptions) append(dst []byte, r *http.Request) []byte {
+	return o.appendFor(dst, r, originalURL(r))
+}
+
+// appendFor is append for another URI of the same host.
+func (o *KeyOptions) appendFor(dst []byte, r *http.Request, uri *url.URL) []byte {
+	dst = o.appendURI(dst, r.TLS != nil, r.Host, uri)
+	if len(o.Header)+len(o.Cookie)+len(o.Placeholder) > 0 {
+		dst = o.appendExtras(dst, r)
+	}
+	return appendForwarded(dst, o, r)
+}
+
+// originalURL is the URL as the client sent it.
+func originalURL(r *http.Request) *url.URL {
+	if orig, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return orig.URL
+	}
+	return r.URL
+}
+
+// appendURI adds scheme, host, path and query. Paths are compared as they are
+// spelled (RFC 3986 section 6.2.1): an origin may see a difference that a
+// normalisation would hide.
+func (o *KeyOptions) appendURI(dst []byte, secure bool, host string, uri *url.URL) []byte {
+	scheme, port := "http", ":80"
+	if secure {
+		scheme, port = "https", ":443"
+	}
+	if !o.noScheme {
+		dst = append(append(dst, scheme...), ':')
+	}
+	if !o.noHost {
+		// RFC 9110 section 4.2.3: the host is case-insensitive, a default port is none.
+		dst = appendLower(append(dst, "//"...), strings.TrimSuffix(host, port))
+	}
+	dst = appendPath(dst, uri)
+	if o.Query != nil {
+		return o.Query.append(dst, uri.RawQuery)
+	}
+	if uri.RawQuery != "" || uri.ForceQuery {
+		dst = append(append(dst, '?'), uri.RawQuery...)
+	}
+	return dst
+}
+
+// appendPath adds the path as it stood on the wire, without the allocations of
+// [url.URL.EscapedPath] for the usual one.
+func appendPath(dst []byte, uri *url.URL) []byte {
+	if uri.RawPath != "" {
+		return append(dst, uri.RawPath...)
+	}
+	return append(dst, uri.EscapedPath()...)
+}
+
+func appendLower(dst []byte, s string) []byte {
+	for i := range len(s) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// append adds the parameters the options let through.
+func (o *QueryOptions) append(dst []byte, raw string) []byte {
+	if o.Ignore || raw == "" {
+		return dst
+	}
+	var params []string
+	for param := range strings.SplitSeq(raw, "&") {
+		if o.wants(param) {
+			params = append(params, param)
+		}
+	}
+	if o.Sort {
+		slices.SortStableFunc(params, func(a, b string) int {
+			return strings.Compare(paramName(a), paramName(b))
+		})
+	}
+	if len(params) == 0 {
+		return dst
+	}
+	dst = append(dst, '?')
+	return append(dst, strings.Join(params, "&")...)
+}
+
+func (o *QueryOptions) wants(param string) bool {
+	name := paramName(param)
+	matches := func(pattern string) bool {
+		ok, _ := path.Match(pattern, name)
+		return ok
+	}
+	if len(o.Keep) > 0 {
+		return slices.ContainsFunc(o.Keep, matches)
+	}
+	return !slices.ContainsFunc(o.Drop, matches)
+}
+
+// paramName is the decoded name of "name=value", or the raw one if it does not
+// decode.
+func paramName(param string) string {
+	name, _, _ := strings.Cut(param, "=")
+	if decoded, err := url.QueryUnescape(name); err == nil {
+		return decoded
+	}
+	return name
+}
+
+// appendExtras adds the values of fields, cookies and placeholders, each with
+// its length, so that no value can imitate another part of the key.
+func (o *KeyOptions) appendExtras(dst []byte, r *http.Request) []byte {
+	for _, name := range o.Header {
+		dst = appendExtra(dst, 'h', name, strings.Join(r.Header[name], ", "))
+	}
+	for _, name := range o.Cookie {
+		dst = appendExtra(dst, 'c', name, cookieValue(r, name))
+	}
+	if len(o.Placeholder) > 0 {
+		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+		for _, p := range o.Placeholder {
+			dst = appendExtra(dst, 'p', p, repl.ReplaceAll(p, ""))
+		}
+	}
+	return dst
+}
+
+func appendExtra(dst []byte, kind byte, name, value string) []byte {
+	dst = append(dst, ' ', kind)
+	dst = append(append(dst, name...), '=')
+	dst = append(strconv.AppendInt(dst, int64(len(value)), 10), ':')
+	return append(dst, value...)
+}
+
+func cookieValue(r *http.Request, name string) string {
+	c, err := r.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}

@@ -1,0 +1,147 @@
+package cachehandler
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
+)
+
+// Lifetime is how long responses of some statuses are fresh.
+type Lifetime struct {
+	// The statuses it is for; a single digit stands for the class, such as 4
+	// for 4xx. Default: every status.
+	Status []int `json:"status,omitempty"`
+
+	// The lifetime. Required.
+	For caddy.Duration `json:"for,omitempty"`
+}
+
+// Heuristic is the lifetime of responses that only say when they were last
+// modified.
+type Heuristic struct {
+	// Turns it off: such responses are not stored unless `ttl` says so.
+	Off bool `json:"off,omitempty"`
+
+	// Percent of the time since the last modification. Default: 10.
+	Percent int `json:"percent,omitempty"`
+
+	// The longest heuristic lifetime. Default: `24h`.
+	Max caddy.Duration `json:"max,omitempty"`
+}
+
+// VaryOptions is how Vary is read.
+type VaryOptions struct {
+	// Request fields compared by meaning, not by spelling: order, case and
+	// spacing of their lists make no difference. Default: `Accept-Encoding` and
+	// `Accept-Language`.
+	Normalise []string `json:"normalise,omitempty"`
+
+	// Request fields to take out of Vary: responses are shared between clients
+	// that differ in them. Only for origins that name fields they do not use.
+	Ignore []string `json:"ignore,omitempty"`
+
+	// The most variants to keep of one key. Default: 32.
+	Max int `json:"max,omitempty"`
+}
+
+// CollapseOptions is how concurrent requests for the same thing are treated.
+type CollapseOptions struct {
+	// Turns collapsing off: every miss goes to the origin.
+	Off bool `json:"off,omitempty"`
+
+	// How long a request waits for the head of another's response before it goes
+	// to the origin itself. Default: 0, as long as that takes.
+	Wait caddy.Duration `json:"wait,omitempty"`
+}
+
+// newPolicy is what the options say to the HTTP semantics.
+func (h *Handler) newPolicy() httpcache.Policy {
+	p := httpcache.DefaultPolicy()
+	p.TTL, p.TTLOverride = lifetimes(h.TTL), lifetimes(h.TTLOverride)
+	p.MaxTTL = time.Duration(h.MaxTTL)
+	p.StaleWhileRevalidate = time.Duration(h.StaleWhileRevalidate)
+	if h.StaleIfError != nil {
+		p.StaleIfError = time.Duration(*h.StaleIfError)
+	}
+	if h.Targeted != nil {
+		p.Targeted = canonical(h.Targeted)
+	}
+	if h.Vary.Normalise != nil {
+		p.VaryNormalise = canonical(h.Vary.Normalise)
+	}
+	p.VaryIgnore = canonical(h.Vary.Ignore)
+	p.IgnoreRequestDirectives = h.RequestDirectives == "ignore"
+	switch h.SetCookie {
+	case "strip":
+		p.SetCookie = httpcache.SetCookieStrip
+	case "refuse":
+		p.SetCookie = httpcache.SetCookieRefuse
+	case "store":
+		p.SetCookie = httpcache.SetCookieStore
+	}
+	p.CookieInKey = len(h.Key.Cookie) > 0
+	h.Heuristic.apply(&p)
+	return p
+}
+
+func (o *Heuristic) apply(p *httpcache.Policy) {
+	switch {
+	case o == nil:
+		return
+	case o.Off:
+		p.HeuristicPercent = 0
+		return
+	}
+	if o.Percent > 0 {
+		p.HeuristicPercent = o.Percent
+	}
+	if o.Max > 0 {
+		p.HeuristicMax = time.Duration(o.Max)
+	}
+}
+
+func (o *Heuristic) validate() error {
+	if o != nil && (o.Percent < 0 || o.Percent > 100 || o.Max < 0) {
+		return fmt.Errorf("heuristic: percent must be 0 to 100 and max not negative")
+	}
+	return nil
+}
+
+func lifetimes(ls []Lifetime) []httpcache.Lifetime {
+	var out []httpcache.Lifetime
+	for _, l := range ls {
+		out = append(out, httpcache.Lifetime{Statuses: l.Status, For: time.Duration(l.For)})
+	}
+	return out
+}
+
+func validateLifetimes(option string, ls []Lifetime) error {
+	for _, l := range ls {
+		if l.For < 0 {
+			return fmt.Errorf("%s: must not be negative", option)
+		}
+		for _, s := range l.Status {
+			if !isStatus(s) {
+				return fmt.Errorf("%s: %d is not a status", option, s)
+			}
+		}
+	}
+	return nil
+}
+
+// isStatus accepts a final status or, as a single digit, a class of them.
+func isStatus(s int) bool {
+	return s >= 2 && s <= 5 || s >= 200 && s <= 599
+}
+
+func canonical(names []string) []string {
+	var out []string
+	for _, n := range names {
+		out = append(out, http.CanonicalHeaderKey(n))
+	}
+	return out
+}

@@ -1,0 +1,136 @@
+package cachehandler
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
+)
+
+// pass hands the request to the next handler and its answer to the client,
+// unbuffered and unstored.
+func (x *exchange) pass() step {
+	o := &x.outcome
+	o.result, o.fwd = resultPass, o.reason
+	if o.reason == httpcache.Bypassed {
+		o.result = resultBypass
+	}
+	x.publish()
+	x.direct = passWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x}
+	x.err = x.next.ServeHTTP(&x.direct, x.r)
+	return stepDone
+}
+
+// passWriter looks at the head of a passed answer and changes nothing but
+// Cache-Status. Everything else (flushing, hijacking, ReadFrom) is the wrapped
+// writer's.
+type passWriter struct {
+	caddyhttp.ResponseWriterWrapper
+	x         *exchange
+	wroteHead bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *passWriter) WriteHeader(status int) {
+	if !w.wroteHead && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.wroteHead = true
+		w.x.passHead(w.Header(), status)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *passWriter) Write(p []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(p)
+}
+
+// ReadFrom implements io.ReaderFrom, so that files are still sent by the kernel.
+func (w *passWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.begin()
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError implements http.Flusher as http.ResponseController knows it.
+func (w *passWriter) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+func (w *passWriter) begin() {
+	if !w.wroteHead {
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// passHead is called with the final head of a passed answer.
+func (x *exchange) passHead(h http.Header, status int) {
+	if x.key != nil {
+		x.invalidate(h, status)
+	}
+	if x.outcome.reason == httpcache.PassMemory {
+		x.remember(h, status)
+	}
+	x.outcome.fwdStatus = status
+	if status != http.StatusSwitchingProtocols {
+		x.addCacheStatus(h)
+	}
+}
+
+// onDirect is passHead for an answer that a fetch found not to be storable.
+func (f *fetch) onDirect(why httpcache.Reason, status int) {
+	x := f.leader
+	o := &x.outcome
+	o.result, o.fwd, o.fwdStatus = resultPass, o.reason, status
+	o.reason = why
+	x.publish()
+	x.addCacheStatus(x.w.Header())
+}
+
+// remember keeps a key in the pass memory for as long as its answers are not
+// storable.
+func (x *exchange) remember(h http.Header, status int) {
+	head, _ := httpcache.Store(&httpcache.Exchange{
+		Method: x.r.Method, Path: originalURL(x.r).Path, RequestHeader: x.r.Header,
+		Status: status, Header: h, RequestTime: x.now, ResponseTime: time.Now(),
+	}, &x.h.policy)
+	if head == nil {
+		x.h.cache.passes.remember(x.key, classOf(x.r.Header), time.Now())
+		return
+	}
+	x.h.cache.passes.forget(x.key, classOf(x.r.Header))
+}
+
+// invalidate drops what an unsafe method has made out of date (RFC 9111
+// section 4.4): the target and, on the same host, what Location and Content-Location name.
+func (x *exchange) invalidate(h http.Header, status int) {
+	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
+		return // spares making the target
+	}
+	others, ok := httpcache.Invalidates(x.r.Method, x.target(), status, h)
+	if !ok {
+		return
+	}
+	ctx := x.r.Context()
+	x.h.cache.invalidate(ctx, string(x.key))
+	for _, other := range others {
+		u, err := url.Parse(other)
+		if err != nil {
+			continue
+		}
+		x.h.cache.invalidate(ctx, string(x.h.Key.appendFor(nil, x.r, u)))
+	}
+}
+
+// target is the URI the client asked for, absolute.
+func (x *exchange) target() string {
+	scheme := "http://"
+	if x.r.TLS != nil {
+		scheme = "https://"
+	}
+	return scheme + x.r.Host + originalURL(x.r).RequestURI()
+}

@@ -1,0 +1,86 @@
+package cachehandler
+
+import (
+	"hash/maphash"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// passFor is how long a key is remembered after an answer that was not storable.
+const passFor = 2 * time.Minute
+
+// passMemory remembers the keys whose last answer was not storable, so that
+// their requests go to the origin side by side instead of waiting for each
+// other (the field calls it hit-for-miss).
+//
+// It is a table of fixed size in which a key has one slot, so it costs 512 KiB
+// whatever the traffic. Keys that share a slot displace each other; the one displaced
+// waits once more for another's head. A slot holds 40 bits of the key's hash and a time in seconds.
+type passMemory struct {
+	seed  maphash.Seed
+	start time.Time
+	slots []atomic.Uint64
+}
+
+const (
+	passSlotBits = 16
+	passTimeBits = 24 // seconds: 194 days, then the clock of the table wraps
+	passTimeMask = 1<<passTimeBits - 1
+)
+
+func (m *passMemory) init() {
+	m.seed = maphash.MakeSeed()
+	m.start = time.Now()
+	m.slots = make([]atomic.Uint64, 1<<passSlotBits)
+}
+
+// class is what of a request, beside its key, may keep the answer from being
+// stored. Answers to one class say nothing about those to another.
+type class uint8
+
+const (
+	authorized class = 1 << iota
+	withCookie
+)
+
+func classOf(request http.Header) (c class) {
+	if request["Authorization"] != nil {
+		c |= authorized
+	}
+	if request["Cookie"] != nil {
+		c |= withCookie
+	}
+	return c
+}
+
+func (m *passMemory) slot(key []byte, c class) (slot *atomic.Uint64, mark uint64) {
+	h := maphash.Bytes(m.seed, key) + uint64(c)*0x9e3779b97f4a7c15 // the golden ratio, to spread the classes
+	return &m.slots[h>>(64-passSlotBits)], h << passTimeBits
+}
+
+// seconds is the time of the table, never 0: a zero slot is an empty one.
+func (m *passMemory) seconds(now time.Time) uint64 {
+	return (uint64(now.Sub(m.start)/time.Second) + 1) & passTimeMask
+}
+
+// has reports whether requests of a class for key are to pass.
+func (m *passMemory) has(key []byte, c class, now time.Time) bool {
+	slot, mark := m.slot(key, c)
+	v := slot.Load()
+	age := (m.seconds(now) - v) & passTimeMask
+	return v != 0 && v&^passTimeMask == mark && age < uint64(passFor/time.Second)
+}
+
+// remember marks key, forget unmarks it.
+func (m *passMemory) remember(key []byte, c class, now time.Time) {
+	slot, mark := m.slot(key, c)
+	slot.Store(mark | m.seconds(now))
+}
+
+func (m *passMemory) forget(key []byte, c class) {
+	slot, mark := m.slot(key, c)
+	if v := slot.Load(); v&^passTimeMask == mark {
+		slot.CompareAndSwap(v, 0)
+	}
+}

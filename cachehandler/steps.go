@@ -1,0 +1,337 @@
+package cachehandler
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
+	"github.com/caddy-portico/portico/cachehandler/store"
+)
+
+// step is where a request is on its way through the cache.
+type step uint8
+
+const (
+	stepReceive step = iota // is it for the cache at all?
+	stepLookup              // what is stored under its key, and may it be used?
+	stepHit                 // fresh: answer with it
+	stepStale               // stale but good enough: answer with it, refresh it behind
+	stepMiss                // nothing to answer with: lead a fetch, join one, or pass
+	stepWait                // joined: until the head of the other's answer is there
+	stepFetch               // lead: ask the origin, detached from this client
+	stepPass                // straight to the next handler
+	stepDeliver             // answer with an object, complete or still arriving
+	stepDone
+)
+
+// steps is the cache. Each function returns the step that follows.
+var steps = [...]func(*exchange) step{
+	stepReceive: (*exchange).receive,
+	stepLookup:  (*exchange).lookup,
+	stepHit:     (*exchange).hit,
+	stepStale:   (*exchange).stale,
+	stepMiss:    (*exchange).miss,
+	stepWait:    (*exchange).wait,
+	stepFetch:   (*exchange).fetch,
+	stepPass:    (*exchange).pass,
+	stepDeliver: (*exchange).deliver,
+}
+
+// maxRounds is how often a request may find that another's answer is not for
+// it before it stops waiting for others.
+const maxRounds = 3
+
+// exchange is one request on its way through the steps, and what was found out
+// so far.
+type exchange struct {
+	h    *Handler
+	w    http.ResponseWriter
+	r    *http.Request
+	next caddyhttp.Handler
+	now  time.Time
+
+	key    []byte
+	keyBuf [160]byte
+
+	object *store.Object // selected by the request, or fetched for it
+	vary   []string      // what the key's responses vary on, when none is selected
+	flight *flight
+	alone  bool // do not wait for others any more
+	rounds int
+
+	reader  *store.Reader // of a body that still arrives
+	cookies []string      // set for this client alone, not stored
+	noAge   bool          // the origin itself answered this request (RFC 9111 section 5.1)
+
+	outcome outcome
+	values  [16]string // of the header that is written: part of this allocation
+	direct  passWriter
+	err     error // for the caller, such as a caddyhttp.HandlerError
+}
+
+func (x *exchange) walk() error {
+	defer x.detach()
+	for s := stepReceive; s != stepDone; {
+		s = steps[s](x)
+	}
+	return x.err
+}
+
+// receive passes what no cache may answer (RFC 9111 section 4: other methods,
+// other protocols, requests with content) and makes the key of the rest.
+func (x *exchange) receive() step {
+	if httpguts.HeaderValuesContainsToken(x.r.Header["Connection"], "upgrade") || x.r.Method == http.MethodConnect {
+		return x.passFor(httpcache.Upgrade)
+	}
+	if x.r.Method == "PURGE" {
+		x.w.Header().Set("Allow", "GET, HEAD")
+		return x.fail(caddyhttp.Error(http.StatusMethodNotAllowed, errors.New("purge is not allowed")))
+	}
+	x.key = x.h.Key.append(x.keyBuf[:0], x.r)
+	if len(x.h.bypass) > 0 {
+		matched, err := x.h.bypass.AnyMatchWithError(x.r)
+		if err != nil {
+			return x.fail(err)
+		}
+		if matched {
+			return x.passFor(httpcache.Bypassed)
+		}
+	}
+	switch {
+	case x.r.Method != http.MethodGet && x.r.Method != http.MethodHead:
+		return x.passFor(httpcache.Method)
+	case hasContent(x.r):
+		return x.passFor(httpcache.RequestBody)
+	case len(x.key) > maxKeyBytes:
+		return x.passFor(httpcache.KeyTooLong)
+	case x.r.Header["If-Match"] != nil || x.r.Header["If-Unmodified-Since"] != nil:
+		return x.passFor(httpcache.ForOrigin)
+	}
+	return stepLookup
+}
+
+// lookup selects the stored response for the request (RFC 9111 section 4.1)
+// and decides what it is good for (section 4).
+func (x *exchange) lookup() step {
+	x.object, x.vary = nil, nil
+	objects, err := x.h.cache.tier.Get(x.r.Context(), x.key)
+	if err != nil {
+		x.h.storeFailed("get", err)
+		return x.passFor(httpcache.StoreFailed)
+	}
+	for _, o := range objects {
+		if x.h.policy.Selects(o.Head, x.r.Header) {
+			return x.judge(o)
+		}
+	}
+	x.outcome.reason = httpcache.URIMiss
+	if len(objects) > 0 {
+		x.outcome.reason = httpcache.VaryMiss
+		x.vary = objects[0].Head.Vary
+	}
+	return stepMiss
+}
+
+func (x *exchange) judge(o *store.Object) step {
+	use, why := x.h.policy.Reuse(o.Head, x.r.Header, x.now)
+	x.outcome.reason = why
+	x.vary = o.Head.Vary
+	if use == httpcache.UseNot {
+		return stepMiss
+	}
+	x.object = o
+	switch use {
+	case httpcache.UseFresh:
+		return stepHit
+	case httpcache.UseStale:
+		return stepStale
+	default:
+		return stepMiss
+	}
+}
+
+func (x *exchange) hit() step {
+	x.outcome.result = resultHit
+	if x.object.Head.TTL(x.now) < 0 { // the request's max-stale took it
+		x.outcome.result = resultStale
+	}
+	return stepDeliver
+}
+
+// stale serves within stale-while-revalidate (RFC 5861 section 3).
+func (x *exchange) stale() step {
+	x.refresh()
+	x.outcome.result = resultStale
+	return stepDeliver
+}
+
+// miss decides who asks the origin, and how.
+func (x *exchange) miss() step {
+	p := &x.h.policy
+	switch {
+	case p.OnlyIfCached(x.r.Header): // RFC 9111 section 5.2.1.7
+		x.outcome.reason = httpcache.OnlyIfCached
+		return x.fail(caddyhttp.Error(http.StatusGatewayTimeout, errors.New("only-if-cached, and nothing is stored")))
+	case x.r.Method == http.MethodHead:
+		return x.passFor(x.outcome.reason)
+	case p.NoStore(x.r.Header):
+		return x.passFor(httpcache.RequestNoStore)
+	case x.object == nil && x.r.Header["Range"] != nil && x.h.FillRangeUpTo == 0:
+		return x.passFor(httpcache.RangeRequest)
+	case x.object == nil && x.h.cache.passes.has(x.key, classOf(x.r.Header), x.now):
+		return x.passFor(httpcache.PassMemory)
+	}
+	if x.h.Collapse.Off || x.alone || x.validatedEachTime() {
+		x.flight = &flight{key: string(x.key), landed: make(chan struct{})}
+		return stepFetch
+	}
+	if x.join() {
+		return stepFetch
+	}
+	return stepWait
+}
+
+// join joins the flight for requests like this one, and reports whether to
+// lead it.
+func (x *exchange) join() (lead bool) {
+	variant := x.h.policy.Variant(x.vary, x.r.Header)
+	if x.r.Header["Authorization"] != nil {
+		variant += " authorized"
+	}
+	if server, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
+		variant += " " + server.Name()
+	}
+	x.flight, lead = x.h.cache.flights.join(string(x.key), variant)
+	return lead
+}
+
+// validatedEachTime reports an object that is never fresh: its requests each
+// validate it for themselves rather than in a queue.
+func (x *exchange) validatedEachTime() bool {
+	return x.object != nil && x.object.Head.Lifetime <= 0
+}
+
+// wait waits for the head of another request's answer.
+func (x *exchange) wait() step {
+	f := x.flight
+	defer f.waiters.Add(-1)
+	var timeout <-chan time.Time
+	if limit := time.Duration(x.h.Collapse.Wait); limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-f.landed:
+		return x.share(f.result)
+	case <-timeout:
+		return x.passFor(httpcache.WaitTimeout)
+	case <-x.r.Context().Done():
+		return x.clientGone()
+	}
+}
+
+// share takes what another's fetch brought, if it is for this request as well.
+func (x *exchange) share(l landing) step {
+	x.now = time.Now()
+	if l.err != nil {
+		return x.originFailed(l)
+	}
+	if l.object == nil {
+		return x.passFor(httpcache.PassMemory)
+	}
+	o := l.object
+	if !x.h.policy.Selects(o.Head, x.r.Header) {
+		x.rounds++
+		x.alone = x.rounds >= maxRounds
+		return stepLookup
+	}
+	use, why := x.h.policy.Reuse(o.Head, x.r.Header, x.now)
+	if use == httpcache.UseNot {
+		return x.passFor(why)
+	}
+	x.object = o
+	if o.Head.TTL(x.now) <= 0 || o.Body.Detached() {
+		x.alone = true
+		return stepMiss
+	}
+	x.fetched(resultCollapsed, httpcache.Collapsed, l)
+	return stepDeliver
+}
+
+// fetch asks the origin and takes whatever comes of it.
+func (x *exchange) fetch() step {
+	f := x.startFetch()
+	select {
+	case <-x.flight.landed:
+	case <-x.r.Context().Done():
+		if f.loan.revoke() {
+			return x.clientGone()
+		}
+		return x.awaitDirect(f)
+	}
+	l := x.flight.result
+	x.now = time.Now()
+	switch {
+	case f.loan.isTaken():
+		return x.awaitDirect(f)
+	case l.panicked != nil: // as if this request had called the handlers itself
+		panic(l.panicked)
+	case l.err != nil:
+		return x.originFailed(l)
+	case l.object == nil:
+		return x.passFor(x.outcome.reason)
+	}
+	x.object, x.reader, x.cookies = l.object, f.loan.claim(), f.cookies
+	x.noAge = !f.aged
+	if l.revalidated {
+		x.fetched(resultRevalidated, httpcache.NotModified, l)
+	} else {
+		x.outcome.stored = l.stored
+		x.fetched(resultMiss, x.outcome.reason, l)
+	}
+	return stepDeliver
+}
+
+// fetched notes that the origin was asked, why, and what came of it.
+func (x *exchange) fetched(r result, why httpcache.Reason, l landing) {
+	o := &x.outcome
+	o.fwd, o.fwdStatus = o.reason, l.status
+	o.result, o.reason = r, why
+}
+
+// originFailed answers with a stale response, where one may be used (RFC 9111
+// section 4.2.4, RFC 5861 section 4), and else with the failure.
+func (x *exchange) originFailed(l landing) step {
+	if x.object != nil {
+		if ok, why := x.h.policy.ReuseOnError(x.object.Head, x.r.Header, l.status, x.now); ok {
+			x.fetched(resultStale, why, l)
+			return stepDeliver
+		}
+	}
+	x.fetched(resultMiss, httpcache.OriginFailed, l)
+	return x.fail(l.err)
+}
+
+func (x *exchange) passFor(why httpcache.Reason) step {
+	x.outcome.reason = why
+	return stepPass
+}
+
+// fail hands an error to the caller, so that handle_errors can answer.
+func (x *exchange) fail(err error) step {
+	x.err = err
+	x.publish()
+	x.addCacheStatus(x.w.Header())
+	return stepDone
+}
+
+// clientGone ends a walk whose client is no longer there to be answered.
+func (x *exchange) clientGone() step {
+	x.publish()
+	return stepDone
+}

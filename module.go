@@ -1,0 +1,15 @@
+// Package portico makes Caddy's reverse_proxy a complete reverse proxy:
+// importing it adds every part to Caddy.
+//
+//	cachehandler   response_cache: a shared HTTP cache
+//	  httpcache      the HTTP semantics, as pure functions
+//	  store          objects, and the tiers that hold them
+//
+// Load-balancing policies (lbpolicy) and request filtering with the hiding of
+// origins (filter) will stand beside it. Names and order of the directives are in caddyfile.go.
+package portico
+
+import (
+	_ "github.com/caddy-portico/portico/cachehandler"
+	_ "github.com/caddy-portico/portico/cachehandler/store/memory"
+)
