@@ -1,0 +1,32 @@
+package main
+
+// runMiss compares the time to first byte of what cannot come from storage:
+// misses that are stored, and passes that must not be. Both go to the same
+// origin from the same process; the baseline is reverse_proxy without a cache.
+func runMiss(b *bench) error {
+	s, contestants, err := b.startCaddy("memory 256MiB", nil, b.proxied(), b.cached(""))
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	t := table{head: latencyHead}
+	for _, traffic := range []struct{ what, target string }{
+		{"miss", "/bytes/miss?n=10240&cc=max-age=600"},
+		{"pass", "/bytes/pass?n=10240&cc=no-store"},
+	} {
+		for _, conns := range append([]int{1}, b.conns...) {
+			all, err := b.latencies(contestants, traffic.target, conns)
+			if err != nil {
+				return err
+			}
+			latencyRows(&t, traffic.what, all)
+			if conns == 1 {
+				ratio := median(ratios(all[1].p50, all[0].p50))
+				b.report.target(traffic.what+": TTFB ≤ 1.05× reverse_proxy, median", ratio, 1.05, false)
+			}
+		}
+	}
+	b.report.table(t)
+	b.report.note("The origin answers at once: with a slower one every ratio is nearer to 1. With more than one connection the clients queue for the server's CPU, and the ratios follow CPU time. Ratios are to reverse_proxy.")
+	return nil
+}
