@@ -19,14 +19,8 @@ const nearby = 1 << 20
 
 // deliver answers with x.object, whose body may still be arriving.
 func (x *exchange) deliver() step {
+	x.describe()
 	head := x.object.Head
-	o := &x.outcome
-	// In whole seconds, as fields have it: age and ttl add up to the lifetime.
-	age := head.Age(x.now)
-	o.hasAge, o.age = true, age.Truncate(time.Second)
-	o.ttl = head.TTL(x.now) + age - o.age
-	o.tier = x.h.cache.kind
-
 	switch httpcache.Precondition(head, x.r.Header) {
 	case http.StatusNotModified:
 		x.publish()
@@ -42,12 +36,26 @@ func (x *exchange) deliver() step {
 	return x.deliverWhole(length, known)
 }
 
+// describe notes what there is to say about the object.
+func (x *exchange) describe() {
+	o, head := &x.outcome, x.object.Head
+	// In whole seconds, as fields have it: age and ttl add up to the lifetime.
+	age := head.Age(x.now)
+	o.hasAge, o.age = true, age.Truncate(time.Second)
+	o.ttl = head.TTL(x.now) + age - o.age
+	o.tier = x.h.cache.kind
+}
+
 func (x *exchange) deliverWhole(length int64, known bool) step {
 	whole := int64(-1)
 	if known {
 		whole = length
 	}
 	if x.r.Method != http.MethodHead && !x.attach(0) {
+		// Broken off, or not kept: nobody else is to find it.
+		if err := x.h.cache.tier.Remove(x.r.Context(), x.object); err != nil {
+			x.h.storeFailed("remove", err)
+		}
 		return x.passFor(httpcache.TooLarge)
 	}
 	x.publish()
@@ -132,13 +140,14 @@ func (x *exchange) deliverNotModified() {
 // from an offset. It cannot if the body arrives but is not kept any more
 // because it became too large.
 func (x *exchange) attach(from int64) bool {
-	if _, complete := x.object.Body.Length(); complete {
+	body := x.object.Body
+	if _, complete := body.Length(); complete && !body.Detached() {
 		return true
 	}
 	if x.reader != nil && from == 0 { // opened when the head arrived
 		return true
 	}
-	reader, err := x.object.Body.Open(from)
+	reader, err := body.Open(from)
 	if err != nil {
 		return false
 	}

@@ -6,47 +6,21 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// newFetch prepares a fetch that shares nothing with the request of x that
-// either could change: after this, the client's handler may return at any time.
-func (x *exchange) newFetch() *fetch {
-	ctx, cancel := context.WithCancel(context.WithValue(
-		context.WithoutCancel(x.r.Context()), fetchingCtxKey{}, x.h.cache))
-	f := &fetch{
-		h: x.h, next: x.next, flight: x.flight, base: x.object,
-		client: maps.Clone(x.r.Header),
-		path:   originalURL(x.r).Path,
-		class:  classOf(x.r.Header),
-		part:   x.object == nil && x.r.Header["Range"] != nil,
-		ctx:    ctx, cancel: cancel,
-		done: make(chan struct{}),
-	}
-	f.idle = time.AfterFunc(idleFor, f.onIdle)
-	f.rec.init(f, x.w.Header())
-	f.req = detach(ctx, x.r, &f.rec)
+// newDetachedFetch prepares a fetch that shares nothing with the request of x
+// that either could change: after this, the client's handler may return at any
+// time.
+func (x *exchange) newDetachedFetch() *fetch {
+	f := x.newFetch()
+	f.client = maps.Clone(x.r.Header)
+	f.rec.init(f, maps.Clone(x.w.Header()))
+	f.req = detach(f.ctx, x.r, &f.rec)
 	f.toOrigin()
 	return f
-}
-
-// conditional are the fields by which a client asks for less than the whole
-// response. A response that is to be stored is asked for whole.
-var conditional = [...]string{
-	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range",
-}
-
-// toOrigin makes the client's request the cache's own.
-func (f *fetch) toOrigin() {
-	f.req.Method = http.MethodGet // a HEAD may have found the object stale
-	for _, name := range conditional {
-		delete(f.req.Header, name)
-	}
-	stripOverriding(f.req, f.h.Key.Header)
-	f.asks = f.base != nil && f.base.Head.Validate(f.req.Header)
 }
 
 // detach copies r for handlers that may run longer than r's own: it keeps the

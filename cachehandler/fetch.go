@@ -19,13 +19,14 @@ import (
 const idleFor = 30 * time.Second
 
 // fetch is one request to the origin. It belongs to the cache, not to the
-// client that caused it: it has its own context, Replacer and variables and
-// runs in its own goroutine, so that a client that leaves or reads slowly
-// neither ends nor delays it.
+// client that caused it: a client that leaves or reads slowly neither ends nor
+// delays it. It runs either in the goroutine of its leader, who then stays for
+// as long as it takes (lead.go), or in one of its own, with its own Replacer
+// and variables (detach.go).
 type fetch struct {
 	h      *Handler
-	leader *exchange     // only while its writer is lent
-	req    *http.Request // detached, see detach.go
+	leader *exchange // whose writer is lent; nil for a refresh
+	req    *http.Request
 	next   caddyhttp.Handler
 	client http.Header // of the request that caused it, before any handler changed it
 	path   string      // asked for by the client
@@ -40,6 +41,9 @@ type fetch struct {
 	idle   *time.Timer
 	sent   time.Time
 	rec    recorder
+
+	led      bool      // it runs in the leader's goroutine
+	delivery *delivery // of its body, if begun
 
 	// For the leader, set before the flight lands.
 	cookies []string // that the answer set and the object does not keep
@@ -57,20 +61,77 @@ var (
 	errUnwanted   = errors.New("the response is not wanted any more")
 )
 
-// fetchingCtxKey marks the requests of fetches with the cache they are for.
+// fetchContext is the context of a fetch: it has the values of the client's,
+// but does not end with it.
+type fetchContext struct {
+	context.Context
+	cache *cache
+}
+
+// fetchingCtxKey is the key under which a fetchContext gives its cache.
 type fetchingCtxKey struct{}
 
-// fetching reports a request that is a fetch for the same cache already: where two
-// directives match, the second has nothing to add to the first, and would wait for it.
+// Deadline implements context.Context: there is none.
+func (fetchContext) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
+// Done implements context.Context: never.
+func (fetchContext) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (fetchContext) Err() error { return nil }
+
+// Value implements context.Context.
+func (c fetchContext) Value(key any) any {
+	if key == (fetchingCtxKey{}) {
+		return c.cache
+	}
+	return c.Context.Value(key)
+}
+
+// fetching reports a request that is a fetch for the same cache already: where
+// two directives match, the second has nothing to add to the first, and would
+// wait for it.
 func (h *Handler) fetching(r *http.Request) bool {
 	c, _ := r.Context().Value(fetchingCtxKey{}).(*cache)
 	return c == h.cache
 }
 
-// startFetch asks the origin on behalf of x. A stored object that x selected
-// is validated (RFC 9111 section 4.3).
+// newFetch prepares what every fetch has.
+func (x *exchange) newFetch() *fetch {
+	ctx, cancel := context.WithCancel(fetchContext{x.r.Context(), x.h.cache})
+	f := &fetch{
+		h: x.h, next: x.next, flight: x.flight, base: x.object,
+		client: x.r.Header,
+		path:   originalURL(x.r).Path,
+		class:  classOf(x.r.Header),
+		part:   x.object == nil && x.r.Header["Range"] != nil,
+		ctx:    ctx, cancel: cancel,
+		done: make(chan struct{}),
+	}
+	f.idle = time.AfterFunc(idleFor, f.onIdle)
+	return f
+}
+
+// conditional are the fields by which a client asks for less than the whole
+// response. A response that is to be stored is asked for whole.
+var conditional = [...]string{
+	"If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range",
+}
+
+// toOrigin makes the client's request the cache's own. A stored object is
+// validated (RFC 9111 section 4.3).
+func (f *fetch) toOrigin() {
+	f.req.Method = http.MethodGet // a HEAD may have found the object stale
+	for _, name := range conditional {
+		delete(f.req.Header, name)
+	}
+	stripOverriding(f.req, f.h.Key.Header)
+	f.asks = f.base != nil && f.base.Head.Validate(f.req.Header)
+}
+
+// startFetch asks the origin on behalf of x, who is free to go.
 func (x *exchange) startFetch() *fetch {
-	f := x.newFetch()
+	f := x.newDetachedFetch()
 	f.leader, f.loan.w = x, x.w
 	go f.run()
 	return f
@@ -83,7 +144,7 @@ func (x *exchange) refresh() {
 		x.flight.waiters.Add(-1)
 		return
 	}
-	go x.newFetch().run()
+	go x.newDetachedFetch().run()
 }
 
 // run asks the origin. Everything after the head happens in the recorder,
@@ -92,6 +153,7 @@ func (f *fetch) run() {
 	defer close(f.done)
 	defer f.cancel()
 	defer f.idle.Stop()
+	f.idle.Reset(idleFor)
 	f.sent = time.Now()
 	f.rec.finish(f.serve())
 }
@@ -139,6 +201,14 @@ func (f *fetch) wanted() bool {
 		return o != nil && o.Body.Readers() > 0
 	default:
 		return false
+	}
+}
+
+// clientGone is called when the leader's client is gone. The fetch goes on for
+// those who wait and for the store, but not if its answer is for that client alone.
+func (f *fetch) clientGone() {
+	if !f.loan.revoke() {
+		f.cancel()
 	}
 }
 

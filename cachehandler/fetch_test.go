@@ -100,9 +100,9 @@ func TestLeaderGone(t *testing.T) {
 		}()
 		synctest.Wait()
 		leave()
-		<-returned
-		close(release)
 		synctest.Wait()
+		close(release)
+		<-returned
 		if got := serve(t, h, get("http://a/x"), forbidden(t)).Body.String(); got != "hello" {
 			t.Errorf("body = %q, want hello", got)
 		}

@@ -141,7 +141,7 @@ func fwdToken(why httpcache.Reason) string {
 	case httpcache.VaryMiss:
 		return "vary-miss"
 	case httpcache.RequestNoCache, httpcache.RequestMaxAge, httpcache.RequestMinFresh,
-		httpcache.RequestNoStore, httpcache.Authorization, httpcache.ForOrigin:
+		httpcache.RequestNoStore, httpcache.Authorization, httpcache.ForOrigin, httpcache.Stream:
 		return "request"
 	case httpcache.Expired, httpcache.NoCache, httpcache.MustRevalidate:
 		return "stale"

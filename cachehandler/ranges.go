@@ -54,7 +54,7 @@ func (x *exchange) deliverOpenRange() step {
 // can be waited for, and only if it begins near what has arrived.
 func (x *exchange) partsAtHand(ranges []httpcache.Range) bool {
 	have, complete := x.object.Body.Length()
-	if complete {
+	if complete && !x.object.Body.Detached() {
 		return true
 	}
 	return len(ranges) == 1 && ranges[0].Start <= have+nearby && x.attach(ranges[0].Start)
@@ -73,6 +73,9 @@ func (x *exchange) writePart(r httpcache.Range, length int64) {
 	h, _ := x.writeFields()
 	h.Set("Content-Range", contentRange(r, length))
 	h.Set("Content-Length", strconv.FormatInt(r.Length, 10))
+	if h["Content-Type"] == nil {
+		h["Content-Type"] = nil // or it would be guessed from a part
+	}
 	x.w.WriteHeader(http.StatusPartialContent)
 	x.send(r.Start, r.Length)
 }

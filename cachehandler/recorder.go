@@ -1,7 +1,6 @@
 package cachehandler
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -27,7 +26,7 @@ type recorder struct {
 
 func (c *recorder) init(f *fetch, outer http.Header) {
 	c.f = f
-	c.outer = maps.Clone(outer)
+	c.outer = outer
 	// Room for what handlers add: growing a map costs more than having it.
 	c.header = make(http.Header, len(outer)+typicalFields)
 	setHeader(c.header, outer)
@@ -83,6 +82,9 @@ func (c *recorder) fill(p []byte) (int, error) {
 	f := c.f
 	f.idle.Reset(idleFor)
 	have, _ := c.object.Body.Length()
+	if have+int64(len(p)) != c.length {
+		f.beginDelivery()
+	}
 	if have+int64(len(p)) > f.h.MaxObjectSize && !c.object.Body.Detached() {
 		c.unkeep()
 		c.object.Body.Detach(window(f.h.MaxObjectSize))
@@ -100,14 +102,17 @@ func window(maxObjectSize int64) int64 {
 	return min(max(maxObjectSize/4, 1<<20), 16<<20)
 }
 
-// FlushError implements http.Flusher as http.ResponseController knows it. Readers
-// of an object see bytes as soon as they are written; there is nothing to flush.
+// FlushError implements http.Flusher as http.ResponseController knows it.
+// Readers of an object see bytes as soon as they are written.
 func (c *recorder) FlushError() error {
 	if c.status == 0 {
 		c.WriteHeader(http.StatusOK)
 	}
 	if c.direct != nil {
 		return http.NewResponseController(c.direct).Flush()
+	}
+	if c.object != nil {
+		c.f.beginDelivery()
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package cachehandler
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -108,10 +109,21 @@ func (x *exchange) receive() step {
 		return x.passFor(httpcache.RequestBody)
 	case len(x.key) > maxKeyBytes:
 		return x.passFor(httpcache.KeyTooLong)
+	case wantsStream(x.r.Header): // its head may come with the first event only
+		return x.passFor(httpcache.Stream)
 	case x.r.Header["If-Match"] != nil || x.r.Header["If-Unmodified-Since"] != nil:
 		return x.passFor(httpcache.ForOrigin)
 	}
 	return stepLookup
+}
+
+func wantsStream(request http.Header) bool {
+	for _, accept := range request["Accept"] {
+		if strings.Contains(accept, "text/event-stream") {
+			return true
+		}
+	}
+	return false
 }
 
 // lookup selects the stored response for the request (RFC 9111 section 4.1)
@@ -123,10 +135,8 @@ func (x *exchange) lookup() step {
 		x.h.storeFailed("get", err)
 		return x.passFor(httpcache.StoreFailed)
 	}
-	for _, o := range objects {
-		if x.h.policy.Selects(o.Head, x.r.Header) {
-			return x.judge(o)
-		}
+	if o := x.selectFrom(objects); o != nil {
+		return x.judge(o)
 	}
 	x.outcome.reason = httpcache.URIMiss
 	if len(objects) > 0 {
@@ -134,6 +144,25 @@ func (x *exchange) lookup() step {
 		x.vary = objects[0].Head.Vary
 	}
 	return stepMiss
+}
+
+// selectFrom returns the newest object that the request selects. One in a
+// language that the request merely accepts comes after one that was asked for
+// with the same words.
+func (x *exchange) selectFrom(objects []*store.Object) (selected *store.Object) {
+	p := &x.h.policy
+	for _, o := range objects {
+		if !p.Selects(o.Head, x.r.Header) {
+			continue
+		}
+		if len(objects) == 1 || o.Head.Fields.Get("Content-Language") == "" || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header) {
+			return o
+		}
+		if selected == nil {
+			selected = o
+		}
+	}
+	return selected
 }
 
 func (x *exchange) judge(o *store.Object) step {
@@ -209,10 +238,10 @@ func (x *exchange) join() (lead bool) {
 	return lead
 }
 
-// validatedEachTime reports an object that is never fresh: its requests each
-// validate it for themselves rather than in a queue.
+// validatedEachTime reports an object that is never used without asking: its
+// requests each validate it for themselves rather than in a queue.
 func (x *exchange) validatedEachTime() bool {
-	return x.object != nil && x.object.Head.Lifetime <= 0
+	return x.object != nil && (x.object.Head.Lifetime <= 0 || x.object.Head.Is(httpcache.MustValidate))
 }
 
 // wait waits for the head of another request's answer.
@@ -251,11 +280,14 @@ func (x *exchange) share(l landing) step {
 		return stepLookup
 	}
 	use, why := x.h.policy.Reuse(o.Head, x.r.Header, x.now)
-	if use == httpcache.UseNot {
+	switch {
+	case use == httpcache.UseNot:
 		return x.passFor(why)
+	case o.Body.Detached():
+		return x.passFor(httpcache.TooLarge)
 	}
 	x.object = o
-	if o.Head.TTL(x.now) <= 0 || o.Body.Detached() {
+	if x.validatedEachTime() || o.Head.TTL(x.now) <= 0 {
 		x.alone = true
 		return stepMiss
 	}
@@ -265,6 +297,9 @@ func (x *exchange) share(l landing) step {
 
 // fetch asks the origin and takes whatever comes of it.
 func (x *exchange) fetch() step {
+	if x.takesWhole() {
+		return x.lead()
+	}
 	f := x.startFetch()
 	select {
 	case <-x.flight.landed:
@@ -272,13 +307,21 @@ func (x *exchange) fetch() step {
 		if f.loan.revoke() {
 			return x.clientGone()
 		}
+	}
+	return x.landed(f)
+}
+
+// landed takes what the leader's own fetch brought.
+func (x *exchange) landed(f *fetch) step {
+	if f.loan.isTaken() {
 		return x.awaitDirect(f)
+	}
+	if x.r.Context().Err() != nil {
+		return x.clientGone()
 	}
 	l := x.flight.result
 	x.now = time.Now()
 	switch {
-	case f.loan.isTaken():
-		return x.awaitDirect(f)
 	case l.panicked != nil: // as if this request had called the handlers itself
 		panic(l.panicked)
 	case l.err != nil:
@@ -286,15 +329,21 @@ func (x *exchange) fetch() step {
 	case l.object == nil:
 		return x.passFor(x.outcome.reason)
 	}
+	x.take(f)
+	return stepDeliver
+}
+
+// take makes what the leader's own fetch brought its answer.
+func (x *exchange) take(f *fetch) {
+	l := x.flight.result
 	x.object, x.reader, x.cookies = l.object, f.loan.claim(), f.cookies
 	x.noAge = !f.aged
 	if l.revalidated {
 		x.fetched(resultRevalidated, httpcache.NotModified, l)
-	} else {
-		x.outcome.stored = l.stored
-		x.fetched(resultMiss, x.outcome.reason, l)
+		return
 	}
-	return stepDeliver
+	x.outcome.stored = l.stored
+	x.fetched(resultMiss, x.outcome.reason, l)
 }
 
 // fetched notes that the origin was asked, why, and what came of it.

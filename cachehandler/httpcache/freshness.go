@@ -125,7 +125,7 @@ func (r *response) originLifetime() (time.Duration, LifetimeSource) {
 	if !ok {
 		return 0, FromExpires // §5.3: "0" and the like have expired
 	}
-	return max(0, expires.Sub(r.date)), FromExpires
+	return min(max(0, expires.Sub(r.date)), maxAge), FromExpires
 }
 
 // administrators is the first lifetime for the status. One without statuses is
@@ -160,13 +160,14 @@ func (r *response) fromArrival(lifetime time.Duration) time.Duration {
 	if lifetime <= 0 {
 		return 0
 	}
-	return r.capped(lifetime) + r.age
+	return r.capped(lifetime + r.age)
 }
 
+// capped is max_ttl, which counts from arrival as well: it limits how long the
+// response is used here, however long it was used elsewhere.
 func (r *response) capped(lifetime time.Duration) time.Duration {
-	lifetime = min(lifetime, maxAge)
 	if r.policy.MaxTTL > 0 {
-		lifetime = min(lifetime, r.policy.MaxTTL)
+		lifetime = min(lifetime, min(r.policy.MaxTTL, maxAge)+r.age)
 	}
 	return lifetime
 }

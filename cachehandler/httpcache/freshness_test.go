@@ -77,6 +77,9 @@ func TestLifetime(t *testing.T) {
 		{"option ttl_override for a named error", override(500), 500, "", time.Minute, FromOverride},
 		{"option ttl_override counts from arrival", override(), 200, "Cache-Control: max-age=9000\nAge: 7200", 7260 * time.Second, FromOverride},
 		{"option max_ttl", Policy{MaxTTL: time.Second}, 200, "Cache-Control: max-age=60", time.Second, FromMaxAge},
+		{"option max_ttl counts from arrival", Policy{MaxTTL: time.Minute}, 200, "Cache-Control: max-age=3600\nAge: 600", 660 * time.Second, FromMaxAge},
+		{"option max_ttl makes nothing longer", Policy{MaxTTL: time.Minute}, 200, "Cache-Control: max-age=5\nAge: 600", 5 * time.Second, FromMaxAge},
+		{"option max_ttl caps a ttl", Policy{MaxTTL: time.Second, TTL: ttl().TTL}, 200, "Age: 600", 601 * time.Second, FromTTL},
 		{"option max_ttl caps an override", Policy{MaxTTL: time.Second, TTLOverride: override().TTLOverride}, 200, "", time.Second, FromOverride},
 		{"option max_ttl caps a heuristic", Policy{MaxTTL: time.Second, HeuristicPercent: 10}, 200, modified, time.Second, FromHeuristic},
 

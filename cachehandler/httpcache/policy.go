@@ -48,7 +48,8 @@ type Policy struct {
 	// TTLOverride gives a lifetime whatever the origin says, but never makes
 	// private, no-store or Set-Cookie responses storable. First match wins.
 	TTLOverride []Lifetime
-	// MaxTTL caps every lifetime; 0 means no cap.
+	// MaxTTL caps every lifetime, counted from the arrival of the response; 0
+	// means no cap.
 	MaxTTL time.Duration
 	// HeuristicPercent of the age since Last-Modified is the heuristic
 	// lifetime (RFC 9111 §4.2.2), at most HeuristicMax. 0 turns it off.

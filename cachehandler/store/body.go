@@ -132,17 +132,13 @@ func (b *Body) OnGrow(f func(delta int64)) {
 // (see Detach), and returns ErrNoReaders when nobody reads.
 func (b *Body) Append(ctx context.Context, p []byte) error {
 	for {
-		if err := b.room(ctx); err != nil {
+		if err := b.room(ctx); err != nil || len(p) == 0 {
 			return err
-		}
-		if len(p) == 0 {
-			return nil
 		}
 		n, err := b.fill(p)
-		if err != nil {
-			return err
+		if p = p[n:]; err != nil || len(p) == 0 {
+			return err // and what is taken needs no room any more
 		}
-		p = p[n:]
 	}
 }
 

@@ -103,7 +103,9 @@ func TestSlowestAcceptable(t *testing.T) {
 			time.Sleep(1900 * time.Millisecond)
 			got, err := slow.Next(t.Context(), []int64{0, 1 << 20, largestSip + 1}[at%3], nil)
 			if err != nil || len(got) > largestSip || !bytes.Equal(got, p[at:][:len(got)]) {
-				t.Fatalf("slow reader at %d: %d bytes and %v, or other bytes", at, len(got), err)
+				t.Errorf("slow reader at %d: %d bytes and %v, or other bytes", at, len(got), err)
+				slow.Close()
+				break
 			}
 			at += len(got)
 		}
@@ -145,6 +147,31 @@ func TestPatienceEnds(t *testing.T) {
 		}
 		if err := giveUp(time.Hour); !errors.Is(err, ErrNoReaders) {
 			t.Errorf("Append = %v, want ErrNoReaders", err)
+		}
+	})
+}
+
+// TestEachHasItsOwnPatience: the filler looks when the first reader's ends, not
+// when the one's does who moved last.
+func TestEachHasItsOwnPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBody(-1)
+		fill(t, b, pattern(50_000), 50_000)
+		hanging, slow := open(t, b, 0), open(t, b, 0)
+		b.Detach(1000)
+		go func() { _ = b.Append(t.Context(), []byte("x")) }()
+		time.Sleep(patience / 2)
+		if _, err := slow.Next(t.Context(), 1, nil); err != nil {
+			t.Errorf("slow reader: %v", err)
+		}
+		for _, want := range []int{2, 1, 0} { // after ½, 1 and 1½ times patience
+			if synctest.Wait(); b.Readers() != want {
+				t.Errorf("%d readers, want %d", b.Readers(), want)
+			}
+			time.Sleep(patience / 2)
+		}
+		if p, err := hanging.Next(t.Context(), 0, nil); !errors.Is(err, ErrLagging) {
+			t.Errorf("Next = %d bytes and %v, want ErrLagging", len(p), err)
 		}
 	})
 }

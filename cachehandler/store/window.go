@@ -25,8 +25,10 @@ const (
 	// patience is how long a reader may hold the filler up without reading on.
 	patience = 2 * time.Second
 	// largestSip is what a reader of a detached body gets at a time. It asks
-	// for more when its client has taken that, so that a client that takes
-	// largestSip in patience, 32 KiB/s, is never given up.
+	// for more when its connection has taken that, so that one that takes
+	// largestSip in patience, 32 KiB/s, is never given up. (A connection with
+	// large socket buffers may take nothing for a while and then much at once,
+	// though its client reads evenly.)
 	largestSip = 64 << 10
 )
 

@@ -152,9 +152,10 @@ func TestNoReaders(t *testing.T) {
 		if len(done) > 0 {
 			t.Fatal("the filler went on with one reader left")
 		}
+		start := time.Now()
 		r2.Close()
-		if err := <-done; !errors.Is(err, ErrNoReaders) {
-			t.Errorf("Append = %v, want ErrNoReaders", err)
+		if err := <-done; !errors.Is(err, ErrNoReaders) || time.Since(start) > 0 {
+			t.Errorf("Append = %v after %v, want ErrNoReaders at once", err, time.Since(start))
 		}
 		if err := b.Append(t.Context(), []byte("x")); !errors.Is(err, ErrNoReaders) {
 			t.Errorf("Append = %v, want ErrNoReaders", err)
@@ -215,6 +216,43 @@ func TestAppendContext(t *testing.T) {
 	})
 }
 
+// TestWindowIsExact: the filler goes on with the slowest reader, or nobody yet,
+// a window behind it, and not with more.
+func TestWindowIsExact(t *testing.T) {
+	for _, reader := range []bool{true, false} {
+		b := NewBody(-1)
+		if reader {
+			open(t, b, 0)
+		}
+		b.Detach(1000)
+		fill(t, b, pattern(1000), 1000)
+		if err := b.Append(ended(t), []byte("x")); err != nil {
+			t.Errorf("Append = %v a window ahead (reader: %v)", err, reader)
+		}
+		if err := b.Append(ended(t), []byte("x")); !errors.Is(err, context.Canceled) {
+			t.Errorf("Append = %v more than a window ahead (reader: %v), want to wait", err, reader)
+		}
+	}
+}
+
+// TestDetachAgain: a filler that waits hears of a larger window.
+func TestDetachAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBody(-1)
+		defer open(t, b, 0).Close()
+		fill(t, b, pattern(50_000), 50_000)
+		b.Detach(1000)
+		done := make(chan error, 1)
+		go func() { done <- b.Append(t.Context(), []byte("x")) }()
+		synctest.Wait()
+		start := time.Now()
+		b.Detach(50_000)
+		if err := <-done; err != nil || time.Since(start) > 0 {
+			t.Errorf("Append = %v after %v, want to go on at once", err, time.Since(start))
+		}
+	})
+}
+
 // TestAbortEndsAppend: a filler that waits for its readers hears of an abort.
 func TestAbortEndsAppend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -225,9 +263,10 @@ func TestAbortEndsAppend(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- b.Append(t.Context(), []byte("x")) }()
 		synctest.Wait()
+		start := time.Now()
 		b.Abort(nil)
-		if err := <-done; !errors.Is(err, ErrAborted) {
-			t.Errorf("Append = %v, want ErrAborted", err)
+		if err := <-done; !errors.Is(err, ErrAborted) || time.Since(start) > 0 {
+			t.Errorf("Append = %v after %v, want ErrAborted at once", err, time.Since(start))
 		}
 		if got, err := rest(t.Context(), r); !errors.Is(err, ErrAborted) || len(got) != 50_000 {
 			t.Errorf("reader: %d bytes and %v, want what arrived and ErrAborted", len(got), err)
