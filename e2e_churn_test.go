@@ -23,18 +23,23 @@ func TestChurn(t *testing.T) {
 		global: "response_cache {\nstore {\nmemory 1MiB\n}\n}",
 		http:   "response_cache {\nmax_object_size 200KiB\n}\nreverse_proxy $ORIGIN",
 	})
-	var left atomic.Int64
+	var left, hits atomic.Int64
 	left.Store(int64(scale(6000, 2000)))
 	var clients sync.WaitGroup
 	for id := range 12 {
 		clients.Go(func() {
 			dice := rand.New(rand.NewPCG(1, uint64(id)))
 			for left.Add(-1) >= 0 && !t.Failed() {
-				churnOnce(t, s, dice, fmt.Sprint(id))
+				if churnOnce(t, s, dice, fmt.Sprint(id)) {
+					hits.Add(1)
+				}
 			}
 		})
 	}
 	clients.Wait()
+	if hits.Load() == 0 {
+		t.Error("nothing was a hit")
+	}
 }
 
 // churnPath is one of 60 resources: its size and nature are in its name.
@@ -91,7 +96,8 @@ func churnOrigin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func churnOnce(t *testing.T, s *site, dice *rand.Rand, client string) {
+// churnOnce asks for something and checks what comes; hit tells from where.
+func churnOnce(t *testing.T, s *site, dice *rand.Rand, client string) (hit bool) {
 	path, n := churnPath(dice)
 	r := s.request(path, "X-Client", client)
 	from := 0
@@ -107,16 +113,17 @@ func churnOnce(t *testing.T, s *site, dice *rand.Rand, client string) {
 		if !strings.HasPrefix(path, "/abort") {
 			t.Errorf("%s: %v", path, err)
 		}
-		return
+		return false
 	}
 	defer response.Body.Close()
+	hit = strings.Contains(response.Header.Get("Cache-Status"), "; hit")
 	if dice.IntN(12) == 0 {
 		_, _ = io.CopyN(io.Discard, response.Body, 1000)
-		return // and leaves
+		return hit // and leaves
 	}
 	body, err := io.ReadAll(response.Body)
 	if r.Method == http.MethodPost || response.StatusCode == http.StatusRequestedRangeNotSatisfiable {
-		return
+		return hit
 	}
 	want := churnBody(path, client, n)
 	if response.StatusCode == http.StatusPartialContent {
@@ -132,4 +139,5 @@ func churnOnce(t *testing.T, s *site, dice *rand.Rand, client string) {
 	case !bytes.Equal(body, want):
 		t.Errorf("%s from %d: %d bytes %q, want %d (%s)", path, from, len(body), shorten(string(body)), len(want), response.Header["Cache-Status"])
 	}
+	return hit
 }

@@ -40,7 +40,7 @@ var subdirectives = map[string]func(*Handler, *caddyfile.Dispenser) error{
 	"request_directives": func(h *Handler, d *caddyfile.Dispenser) error {
 		return parseChoice(d, &h.RequestDirectives, "honour", "ignore")
 	},
-	"targeted":         func(h *Handler, d *caddyfile.Dispenser) error { return parseWords(d, &h.Targeted) },
+	"targeted":         func(h *Handler, d *caddyfile.Dispenser) error { return parseFields(d, &h.Targeted) },
 	"vary":             (*Handler).parseVary,
 	"collapse":         (*Handler).parseCollapse,
 	"fill_range_up_to": func(h *Handler, d *caddyfile.Dispenser) error { return parseSize(d, &h.FillRangeUpTo) },
@@ -133,8 +133,12 @@ func (h *Handler) parseSubdirective(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("response_cache: %s: unexpected argument '%s'", name, d.Val())
 	}
+	return noBlock(d, name)
+}
+
+func noBlock(d *caddyfile.Dispenser, option string) error {
 	if d.NextBlock(d.Nesting()) {
-		return d.Errf("response_cache: %s: takes no block", name)
+		return d.Errf("response_cache: %s: takes no block", option)
 	}
 	return nil
 }
@@ -176,7 +180,7 @@ func (h *Handler) resolveBypass(helper httpcaddyfile.Helper) error {
 		return d.Errf("response_cache: bypass: unexpected argument '%s'", d.Val())
 	}
 	h.BypassRaw = append(h.BypassRaw, set)
-	return nil
+	return noBlock(d, "bypass")
 }
 
 // resolveSkipStore finds a response matcher of the block.
@@ -191,7 +195,7 @@ func (h *Handler) resolveSkipStore(d *caddyfile.Dispenser) error {
 		return d.Errf("response_cache: skip_store: no response matcher '%s' is defined in the block", name)
 	}
 	h.SkipStore = &m
-	return nil
+	return noBlock(d, "skip_store")
 }
 
 // resolveStore finds a store of the global option.
@@ -210,7 +214,7 @@ func (h *Handler) resolveStore(helper httpcaddyfile.Helper) error {
 	if app.Stores[h.Store] == nil && h.Store != defaultStore {
 		return d.Errf("response_cache: store: no store is named '%s'", h.Store)
 	}
-	return nil
+	return noBlock(d, "store")
 }
 
 // UnmarshalCaddyfile sets up the stores from the global option:

@@ -19,6 +19,7 @@ const nearby = 1 << 20
 
 // deliver answers with x.object, whose body may still be arriving.
 func (x *exchange) deliver() step {
+	x.restore()
 	x.describe()
 	head := x.object.Head
 	switch httpcache.Precondition(head, x.r.Header) {
@@ -34,6 +35,13 @@ func (x *exchange) deliver() step {
 		return x.deliverRange(length, known)
 	}
 	return x.deliverWhole(length, known)
+}
+
+// restore readies the header of a client whose handlers wrote to it.
+func (x *exchange) restore() {
+	if x.led != nil {
+		x.led.rec.restore()
+	}
 }
 
 // describe notes what there is to say about the object.
@@ -104,8 +112,8 @@ func (x *exchange) writeFields(skip ...string) (h http.Header, spare []string) {
 	for i, name := range layers.Joins {
 		h[name] = append(slices.Clone(joined[i]), h[name]...)
 	}
-	if x.cookies != nil {
-		h["Set-Cookie"] = append(slices.Clone(h["Set-Cookie"]), x.cookies...)
+	for name, values := range x.personal {
+		h[name] = append(slices.Clone(h[name]), values...)
 	}
 	if age := x.age(); age != "" {
 		spare = setValue(h, "Age", age, spare)

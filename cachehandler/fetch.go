@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -38,7 +40,7 @@ type fetch struct {
 	loan   loan
 	ctx    context.Context
 	cancel context.CancelFunc
-	idle   *time.Timer
+	idle   atomic.Pointer[time.Timer] // nil while a leader who carries it out is there
 	sent   time.Time
 	rec    recorder
 
@@ -46,8 +48,8 @@ type fetch struct {
 	delivery *delivery // of its body, if begun
 
 	// For the leader, set before the flight lands.
-	cookies []string // that the answer set and the object does not keep
-	aged    bool     // the answer came out of a cache further on
+	personal http.Header // fields of the answer that the object does not keep
+	aged     bool        // the answer came out of a cache further on
 
 	// For a leader who lent its writer, set before done is closed.
 	done     chan struct{}
@@ -106,9 +108,8 @@ func (x *exchange) newFetch() *fetch {
 		class:  classOf(x.r.Header),
 		part:   x.object == nil && x.r.Header["Range"] != nil,
 		ctx:    ctx, cancel: cancel,
-		done: make(chan struct{}),
 	}
-	f.idle = time.AfterFunc(idleFor, f.onIdle)
+	f.rec.f = f
 	return f
 }
 
@@ -133,6 +134,8 @@ func (f *fetch) toOrigin() {
 func (x *exchange) startFetch() *fetch {
 	f := x.newDetachedFetch()
 	f.leader, f.loan.w = x, x.w
+	f.done = make(chan struct{})
+	x.h.cache.flights.await(x.flight)
 	go f.run()
 	return f
 }
@@ -150,12 +153,15 @@ func (x *exchange) refresh() {
 // run asks the origin. Everything after the head happens in the recorder,
 // which the handlers write to.
 func (f *fetch) run() {
-	defer close(f.done)
-	defer f.cancel()
-	defer f.idle.Stop()
-	f.idle.Reset(idleFor)
 	f.sent = time.Now()
 	f.rec.finish(f.serve())
+	f.cancel()
+	if timer := f.idle.Load(); timer != nil {
+		timer.Stop()
+	}
+	if f.done != nil {
+		close(f.done)
+	}
 }
 
 // serve contains panics: http.ErrAbortHandler is how reverse_proxy says that
@@ -177,11 +183,13 @@ func (f *fetch) serve() (err error) {
 // answer is for that client alone. What the handlers return or panic with is
 // then the leader's, as if it had called them itself.
 func (x *exchange) awaitDirect(f *fetch) step {
-	select {
-	case <-f.done:
-	case <-x.r.Context().Done():
-		f.cancel()
-		<-f.done
+	if !f.led {
+		select {
+		case <-f.done:
+		case <-x.r.Context().Done():
+			f.cancel()
+			<-f.done
+		}
 	}
 	if f.panicked != nil {
 		panic(f.panicked)
@@ -195,13 +203,11 @@ func (f *fetch) wanted() bool {
 	if f.flight.waiters.Load() > 0 || f.loan.open() {
 		return true
 	}
-	select {
-	case <-f.flight.landed:
-		o := f.flight.result.object
-		return o != nil && o.Body.Readers() > 0
-	default:
+	if !f.flight.over.Load() {
 		return false
 	}
+	o := f.flight.result.object
+	return o != nil && o.Body.Readers() > 0
 }
 
 // clientGone is called when the leader's client is gone. The fetch goes on for
@@ -209,13 +215,29 @@ func (f *fetch) wanted() bool {
 func (f *fetch) clientGone() {
 	if !f.loan.revoke() {
 		f.cancel()
+		return
+	}
+	f.watch()
+}
+
+// watch begins to look for standstill.
+func (f *fetch) watch() {
+	timer := time.AfterFunc(time.Hour, f.onIdle)
+	f.idle.Store(timer)
+	timer.Reset(idleFor)
+}
+
+// moved notes that it does not stand still.
+func (f *fetch) moved() {
+	if timer := f.idle.Load(); timer != nil {
+		timer.Reset(idleFor)
 	}
 }
 
 // onIdle gives the fetch up if it stands still and nobody waits for it.
 func (f *fetch) onIdle() {
 	if f.wanted() {
-		f.idle.Reset(idleFor)
+		f.moved()
 		return
 	}
 	f.cancel()
@@ -293,7 +315,7 @@ func (l *loan) inform(status int, header http.Header) {
 		return
 	}
 	h := l.w.Header()
-	own := h.Clone()
+	own := maps.Clone(h)
 	setHeader(h, header)
 	l.w.WriteHeader(status)
 	setHeader(h, own)

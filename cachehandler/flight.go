@@ -23,7 +23,10 @@ type flight struct {
 	outdated atomic.Bool
 	waiters  atomic.Int32
 
-	landed chan struct{} // closed once; then result is set
+	next *flight // of the same key; guarded by the shard's mu
+
+	landed chan struct{} // closed by land; nil while nobody waits; guarded by the shard's mu
+	over   atomic.Bool   // landed; then result is set
 	result landing
 }
 
@@ -46,13 +49,13 @@ type flights struct {
 
 type flightShard struct {
 	mu    sync.Mutex
-	byKey map[string][]*flight
+	byKey map[string]*flight
 }
 
 func (fs *flights) init() {
 	fs.seed = maphash.MakeSeed()
 	for i := range fs.shards {
-		fs.shards[i].byKey = make(map[string][]*flight)
+		fs.shards[i].byKey = make(map[string]*flight)
 	}
 }
 
@@ -66,25 +69,43 @@ func (fs *flights) join(key, variant string) (f *flight, lead bool) {
 	s := fs.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range s.byKey[key] {
+	for f := s.byKey[key]; f != nil; f = f.next {
 		if f.variant == variant {
 			f.waiters.Add(1)
+			f.awaitLocked()
 			return f, false
 		}
 	}
-	f = &flight{key: key, variant: variant, landed: make(chan struct{})}
-	s.byKey[key] = append(s.byKey[key], f)
+	f = &flight{key: key, variant: variant, next: s.byKey[key]}
+	s.byKey[key] = f
 	return f, true
+}
+
+// await makes f one that can be waited for by its leader, too.
+func (fs *flights) await(f *flight) {
+	s := fs.shard(f.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.awaitLocked()
+}
+
+func (f *flight) awaitLocked() {
+	if f.landed == nil {
+		f.landed = make(chan struct{})
+	}
 }
 
 // land ends a flight. Call it once.
 func (fs *flights) land(f *flight, result landing) {
 	s := fs.shard(f.key)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.removeLocked(f)
-	s.mu.Unlock()
 	f.result = result
-	close(f.landed)
+	f.over.Store(true)
+	if f.landed != nil {
+		close(f.landed)
+	}
 }
 
 // outdate keeps the flights of a key from being stored and from being joined.
@@ -92,23 +113,23 @@ func (fs *flights) outdate(key string) {
 	s := fs.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range s.byKey[key] {
+	for f := s.byKey[key]; f != nil; f = f.next {
 		f.outdated.Store(true)
 	}
 	delete(s.byKey, key)
 }
 
 func (s *flightShard) removeLocked(f *flight) {
-	fs := s.byKey[f.key]
-	for i := range fs {
-		if fs[i] == f {
-			fs = append(fs[:i:i], fs[i+1:]...)
+	first := s.byKey[f.key]
+	for at := &first; *at != nil; at = &(*at).next {
+		if *at == f {
+			*at = f.next
 			break
 		}
 	}
-	if len(fs) == 0 {
+	if first == nil {
 		delete(s.byKey, f.key)
 		return
 	}
-	s.byKey[f.key] = fs
+	s.byKey[f.key] = first
 }

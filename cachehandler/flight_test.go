@@ -21,6 +21,9 @@ func TestFlightsHaveOneLeader(t *testing.T) {
 	}
 	fs.land(f, landing{status: 200})
 	<-f.landed
+	if !f.over.Load() {
+		t.Error("landed, and not over")
+	}
 	if _, lead := fs.join("k", ""); !lead {
 		t.Error("nobody leads after landing")
 	}

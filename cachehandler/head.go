@@ -115,9 +115,7 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 		c.unkeep()
 	}
 	f.loan.attach(o.Body)
-	if head.Fields.Get("Set-Cookie") == "" {
-		f.cookies = x.Header["Set-Cookie"]
-	}
+	f.personal = unkept(x.Header, &head.Fields)
 	f.land(landing{object: o, stored: c.kept, status: c.status})
 }
 
@@ -152,9 +150,9 @@ func (c *recorder) toLeader(why httpcache.Reason) {
 		return
 	}
 	c.direct = w
-	h := w.Header()
-	clear(h)
-	maps.Copy(h, c.header)
+	if !c.f.led {
+		setHeader(w.Header(), c.header)
+	}
 	c.f.onDirect(why, c.status)
 	w.WriteHeader(c.status)
 	c.f.land(landing{status: c.status})
@@ -171,6 +169,21 @@ func (c *recorder) forgetBase() {
 	if err := c.f.h.cache.tier.Remove(c.f.ctx, c.f.base); err != nil {
 		c.f.h.storeFailed("remove", err)
 	}
+}
+
+// unkept are the fields that are not stored with a response, such as a stripped
+// Set-Cookie or what private="…" names. They are the leader's alone.
+func unkept(h http.Header, kept *httpcache.Fields) (personal http.Header) {
+	for name, values := range h {
+		if len(values) == 0 || name == "Age" || kept.Get(name) != "" || values[0] == "" {
+			continue
+		}
+		if personal == nil {
+			personal = make(http.Header)
+		}
+		personal[name] = values
+	}
+	return personal
 }
 
 // ownFields is what the handlers behind the cache added to the header they
@@ -206,12 +219,10 @@ func ownFields(header, outer http.Header) (own http.Header, layers store.Layers)
 	return own, layers
 }
 
-// setHeader makes dst a copy of src.
+// setHeader makes dst hold what src holds.
 func setHeader(dst, src http.Header) {
 	clear(dst)
-	for name, values := range src {
-		dst[name] = slices.Clone(values)
-	}
+	maps.Copy(dst, src)
 }
 
 func statusError(status int) error {

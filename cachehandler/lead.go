@@ -2,6 +2,7 @@ package cachehandler
 
 import (
 	"context"
+	"maps"
 	"time"
 )
 
@@ -9,7 +10,8 @@ import (
 // the goroutine of that client's handler, which shares its Replacer and its
 // variables with the handlers behind the cache, as if there were no cache, and
 // returns when they have. That saves a copy of everything handlers write to and a
-// switch of goroutines before the first byte.
+// switch of goroutines before the first byte. They even write to its header,
+// until it turns out that the answer is an object's.
 
 // takesWhole reports that the client has to wait for the end of the body
 // anyway. Who asks for a part, or whether something changed, need not.
@@ -26,8 +28,9 @@ func (x *exchange) takesWhole() bool {
 // it, so that the client's pace is not the pace of the others.
 func (x *exchange) lead() step {
 	f := x.newFetch()
-	f.led, f.leader, f.loan.w = true, x, x.w
-	f.rec.init(f, x.w.Header())
+	x.led, f.led, f.leader, f.loan.w = f, true, x, x.w
+	f.rec.header = x.w.Header()
+	f.rec.outer = maps.Clone(f.rec.header)
 	f.req = x.r.WithContext(f.ctx)
 	f.req.Header = x.r.Header.Clone()
 	f.toOrigin()
@@ -36,7 +39,7 @@ func (x *exchange) lead() step {
 	f.run()
 	stop()
 	if f.delivery != nil {
-		f.delivery.wait()
+		f.delivery.end()
 		return stepDone
 	}
 	return x.landed(f)
@@ -45,24 +48,42 @@ func (x *exchange) lead() step {
 // delivery sends a body to the leader's client while the leader's goroutine
 // goes on filling it.
 type delivery struct {
+	send     func()
+	begun    bool        // in its own goroutine, or about to be
+	timer    *time.Timer // begins it; nil if it began at once
 	done     chan struct{}
 	panicked any
 }
 
-// beginDelivery is called by the recorder when the body will not be complete
-// with what is about to be written. The head is written here, because handlers
-// before the cache may look at placeholders and variables then.
-func (f *fetch) beginDelivery() {
+const (
+	// shortBody is how long an announced body may be to be given shortly for
+	// arriving as a whole: then it is sent by the leader itself, in one piece.
+	shortBody = 64 << 10
+	shortly   = time.Millisecond
+)
+
+// beginDelivery is called by the recorder before it writes to a body that will
+// not be complete then, or with now if a handler flushes.
+func (f *fetch) beginDelivery(now bool) {
 	x := f.leader
-	if !f.led || f.delivery != nil || x.r.Context().Err() != nil {
+	if !f.led || x.r.Context().Err() != nil {
 		return
 	}
+	if f.delivery == nil && !f.prepareDelivery() {
+		return
+	}
+	f.delivery.begin(now || f.rec.length < 0 || f.rec.length > shortBody)
+}
+
+// prepareDelivery writes the head: handlers before the cache may look at
+// placeholders and variables then, which handlers behind it may not change meanwhile.
+func (f *fetch) prepareDelivery() bool {
+	x := f.leader
 	x.now = time.Now()
-	x.take(f)
-	if x.reader == nil {
-		return
+	if x.take(f); x.reader == nil {
+		return false
 	}
-	f.delivery = &delivery{done: make(chan struct{})}
+	f.rec.restore()
 	x.describe()
 	length, known := x.completeLength()
 	x.publish()
@@ -70,18 +91,38 @@ func (f *fetch) beginDelivery() {
 	if !known {
 		length = -1
 	}
-	go f.delivery.run(func() { x.send(0, length) })
+	f.delivery = &delivery{send: func() { x.send(0, length) }, done: make(chan struct{})}
+	return true
 }
 
-func (d *delivery) run(send func()) {
+func (d *delivery) begin(now bool) {
+	switch {
+	case d.timer == nil && !d.begun:
+		d.begun = true
+		if now {
+			go d.run()
+		} else {
+			d.timer = time.AfterFunc(shortly, d.run)
+		}
+	case now && d.timer != nil && d.timer.Stop():
+		d.timer = nil
+		go d.run()
+	}
+}
+
+func (d *delivery) run() {
 	defer close(d.done)
 	defer func() { d.panicked = recover() }()
-	send()
+	d.send()
 }
 
-// wait waits for the end of the delivery, and breaks the connection off if the
-// body did.
-func (d *delivery) wait() {
+// end is called when the handlers have returned. It breaks the connection off if
+// the body did.
+func (d *delivery) end() {
+	if d.timer != nil && d.timer.Stop() {
+		d.send()
+		return
+	}
 	<-d.done
 	if d.panicked != nil {
 		panic(d.panicked)

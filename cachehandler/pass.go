@@ -19,6 +19,7 @@ func (x *exchange) pass() step {
 	if o.reason == httpcache.Bypassed {
 		o.result = resultBypass
 	}
+	x.restore()
 	x.publish()
 	x.direct = passWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x}
 	x.err = x.next.ServeHTTP(&x.direct, x.r)

@@ -22,17 +22,17 @@ type recorder struct {
 	length    int64
 	direct    http.ResponseWriter
 	swallowed int
+	restored  bool
 }
 
-func (c *recorder) init(f *fetch, outer http.Header) {
-	c.f = f
-	c.outer = outer
-	// Room for what handlers add: growing a map costs more than having it.
-	c.header = make(http.Header, len(outer)+typicalFields)
-	setHeader(c.header, outer)
+// restore takes what handlers wrote to the leader's own header out of it.
+func (c *recorder) restore() {
+	if c.restored {
+		return
+	}
+	c.restored = true
+	setHeader(c.header, c.outer)
 }
-
-const typicalFields = 10
 
 // Header implements http.ResponseWriter.
 func (c *recorder) Header() http.Header { return c.header }
@@ -43,11 +43,20 @@ func (c *recorder) WriteHeader(status int) {
 	case c.status != 0:
 		return
 	case status >= 100 && status < 200:
-		c.f.loan.inform(status, c.header)
+		c.inform(status)
 	default:
 		c.status = status
 		c.judge()
 	}
+}
+
+// inform passes an informational response on.
+func (c *recorder) inform(status int) {
+	if c.f.led {
+		c.f.leader.w.WriteHeader(status)
+		return
+	}
+	c.f.loan.inform(status, c.header)
 }
 
 // Write implements http.ResponseWriter.
@@ -80,10 +89,10 @@ const maxSwallowed = 256 << 10
 // to those who read it.
 func (c *recorder) fill(p []byte) (int, error) {
 	f := c.f
-	f.idle.Reset(idleFor)
+	f.moved()
 	have, _ := c.object.Body.Length()
 	if have+int64(len(p)) != c.length {
-		f.beginDelivery()
+		f.beginDelivery(false)
 	}
 	if have+int64(len(p)) > f.h.MaxObjectSize && !c.object.Body.Detached() {
 		c.unkeep()
@@ -112,7 +121,7 @@ func (c *recorder) FlushError() error {
 		return http.NewResponseController(c.direct).Flush()
 	}
 	if c.object != nil {
-		c.f.beginDelivery()
+		c.f.beginDelivery(true)
 	}
 	return nil
 }
@@ -142,6 +151,9 @@ func (c *recorder) finish(err error) {
 // finishDirect hands over the trailers that handlers set after the body
 // (see [http.ResponseWriter]).
 func (c *recorder) finishDirect() {
+	if c.f.led {
+		return // it is one and the same header
+	}
 	h := c.direct.Header()
 	for name, values := range c.header {
 		if !slices.Equal(h[name], values) {

@@ -61,12 +61,13 @@ type exchange struct {
 	object *store.Object // selected by the request, or fetched for it
 	vary   []string      // what the key's responses vary on, when none is selected
 	flight *flight
-	alone  bool // do not wait for others any more
+	led    *fetch // carried out by this request itself
+	alone  bool   // do not wait for others any more
 	rounds int
 
-	reader  *store.Reader // of a body that still arrives
-	cookies []string      // set for this client alone, not stored
-	noAge   bool          // the origin itself answered this request (RFC 9111 section 5.1)
+	reader   *store.Reader // of a body that still arrives
+	personal http.Header   // fields for this client alone, not stored
+	noAge    bool          // the origin itself answered this request (RFC 9111 section 5.1)
 
 	outcome outcome
 	values  [16]string // of the header that is written: part of this allocation
@@ -215,7 +216,7 @@ func (x *exchange) miss() step {
 		return x.passFor(httpcache.PassMemory)
 	}
 	if x.h.Collapse.Off || x.alone || x.validatedEachTime() {
-		x.flight = &flight{key: string(x.key), landed: make(chan struct{})}
+		x.flight = &flight{key: string(x.key)}
 		return stepFetch
 	}
 	if x.join() {
@@ -336,7 +337,7 @@ func (x *exchange) landed(f *fetch) step {
 // take makes what the leader's own fetch brought its answer.
 func (x *exchange) take(f *fetch) {
 	l := x.flight.result
-	x.object, x.reader, x.cookies = l.object, f.loan.claim(), f.cookies
+	x.object, x.reader, x.personal = l.object, f.loan.claim(), f.personal
 	x.noAge = !f.aged
 	if l.revalidated {
 		x.fetched(resultRevalidated, httpcache.NotModified, l)

@@ -28,24 +28,37 @@ type weighted struct {
 const maxWeighted = 24
 
 func appendNormalised(dst []byte, name string, lines []string) ([]byte, bool) {
+	codings := strings.EqualFold(name, "Accept-Encoding")
+	if !codings && !strings.EqualFold(name, "Accept-Language") {
+		return appendList(dst, lines)
+	}
 	var buf [maxWeighted]weighted
 	members, ok := parseWeighted(buf[:0], lines)
-	if !ok {
-		return dst, false
-	}
-	switch {
-	case strings.EqualFold(name, "Accept-Encoding"):
+	if ok && codings {
 		members, ok = normaliseCodings(members)
-	case strings.EqualFold(name, "Accept-Language"):
-		ok = len(members) > 0
-	default:
-		ok = false // no other field is known to be a list of weighted tokens
 	}
-	if !ok {
+	if !ok || len(members) == 0 && !codings {
 		return dst, false
 	}
 	slices.SortFunc(members, compareWeighted)
 	return appendGroups(dst, members)
+}
+
+// appendList is the normal form of a field of which no more is known than that
+// the administrator wants it compared as a list: its elements in lower case,
+// without whitespace, sorted. One with quoted strings is compared as it is.
+func appendList(dst []byte, lines []string) ([]byte, bool) {
+	var elements []string
+	for _, line := range lines {
+		if strings.Contains(line, `"`) {
+			return dst, false
+		}
+		for element := range listElements(line) {
+			elements = append(elements, strings.ToLower(strings.Join(strings.Fields(element), "")))
+		}
+	}
+	slices.Sort(elements)
+	return append(dst, strings.Join(elements, ",")...), true
 }
 
 func compareWeighted(a, b weighted) int {

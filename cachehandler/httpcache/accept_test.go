@@ -56,8 +56,9 @@ func TestNormalised(t *testing.T) {
 		{"9110-12.5.4 wildcard", language, "en, *;q=0.5", "en>*"},
 		{"9110-12.5.4 empty", language, "", "!"},
 
-		{"another field", "Accept", "text/html", "!"},
-		{"another field of tokens", "Foo", "a, b", "!"},
+		{"another field is a list", "Accept", "Text/HTML, text/plain ; q=0.5", "text/html,text/plain;q=0.5"},
+		{"another field in another order", "Accept", "text/plain;q=0.5,,text/html", "text/html,text/plain;q=0.5"},
+		{"another field with quoted strings", "Foo", `a, "B c"`, "!"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -65,8 +65,9 @@ type Policy struct {
 	// IgnoreRequestDirectives ignores Cache-Control and Pragma in requests.
 	IgnoreRequestDirectives bool
 	// VaryIgnore are fields taken out of Vary; VaryNormalise are fields whose
-	// values are compared by meaning (Accept-Encoding, Accept-Language), not by
-	// spelling. Canonical names.
+	// values are compared not by spelling but by meaning (Accept-Encoding,
+	// Accept-Language) or as a list without order, case and spacing (any
+	// other). Canonical names.
 	VaryIgnore    []string
 	VaryNormalise []string
 }

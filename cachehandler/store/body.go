@@ -17,7 +17,8 @@ import (
 //     buffering twice: readers get slices of the segments themselves;
 //   - that nobody waits for a slower one: before Detach the filler never waits,
 //     and a reader waits only for the filler. After it the filler waits for the
-//     slowest reader, but only as long as that one reads on;
+//     slowest reader, and if others wait with it, only as long as that one reads
+//     on;
 //   - never a complete-looking part: an aborted body ends in an error, not in
 //     io.EOF (RFC 9111 §3.3, RFC 9112 §8).
 //
@@ -41,8 +42,8 @@ import (
 var ErrAborted = errors.New("body aborted")
 
 // ErrLagging is the ErrAborted of a reader of a detached body that held the
-// filler up, and so all others, without reading on. The body itself may well go
-// on.
+// filler up, and so another reader, without reading on. The body itself goes on
+// for that one.
 var ErrLagging = fmt.Errorf("%w: this reader held the others up without reading on", ErrAborted)
 
 // ErrNoReaders is what the filler gets when a detached body has nobody left to
@@ -129,7 +130,7 @@ func (b *Body) OnGrow(f func(delta int64)) {
 
 // Append copies p to the end and wakes the readers. On a detached body it waits
 // while the window is full, until ctx ends, gives up readers that keep it full
-// (see Detach), and returns ErrNoReaders when nobody reads.
+// for others (see Detach), and returns ErrNoReaders when nobody reads.
 func (b *Body) Append(ctx context.Context, p []byte) error {
 	for {
 		if err := b.room(ctx); err != nil || len(p) == 0 {
@@ -158,13 +159,17 @@ func (b *Body) room(ctx context.Context) error {
 			return nil
 		}
 		full, lookAgain := b.watchLocked(time.Now())
+		grown := b.dropReadLocked()
 		switch {
 		case b.abandonedLocked():
-			b.unlock(b.dropReadLocked())
+			b.unlock(grown)
 			return ErrNoReaders
 		case !full:
-			b.unlock(b.dropReadLocked())
+			b.unlock(grown)
 			return nil
+		case grown != 0: // held for somebody given up: not while it waits for the next
+			b.unlock(grown)
+			continue
 		}
 		if err := b.waitLocked(ctx, &b.mu.room, lookAgain); err != nil {
 			return err

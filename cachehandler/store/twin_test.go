@@ -16,13 +16,16 @@ import (
 // FuzzBody compares a body, step by step, with a bytes.Buffer: whatever is
 // appended, opened, read, closed and detached, readers get the bytes of the
 // buffer, the filler waits exactly for those more than a window behind, those
-// who exhaust its patience are given up, and Held is what OnGrow was told.
+// who exhaust its patience are given up if others are nearer and else spared,
+// and Held is what OnGrow was told.
 func FuzzBody(f *testing.F) {
 	f.Add([]byte("\x00\x80\xff\x20\x30\x41\x52\x63\x74\x85\x86"), int64(-1), uint8(0))
 	f.Add([]byte("\x01\xf0\x11\xf1\x20\x30\x40\x50"), int64(4000), uint8(1))
 	f.Add([]byte("\xf0\xf0\xf0\x11\x21\x31\xf0\x41\xf2"), int64(1<<40), uint8(2))
 	f.Add([]byte("\x80\x80\x80\x96\xfa\xfa\xfa\x70\xfa\x93\xfa\x8f\x70\xfa\x93\xfa\xfa"), int64(-1), uint8(0))
 	f.Add([]byte("\x80\x80\xfc\x9c\xfa\x93\x9f\xfd\x93\x94\xfa\x61\x93\xfa\xfa"), int64(-1), uint8(1))
+	f.Add([]byte("\x80\xfa\x94\xfa\x93\xfa\x8f\xfa\xfa"), int64(-1), uint8(0))         // alone, then another opens
+	f.Add([]byte("\x80\x80\xfa\x94\xfa\x93\xfa\x70\xfa\x70\xfa"), int64(-1), uint8(1)) // two, then one catches up
 	f.Fuzz(func(t *testing.T, script []byte, announced int64, ending uint8) {
 		if len(script) > 200 {
 			return
@@ -121,12 +124,7 @@ func (s *session) append(p []byte) {
 		s.twin.Write(p)
 		return
 	}
-	var lagging []*place
-	for _, r := range s.readers {
-		if s.waitsFor(r) && r.heldAt == r.at && !r.since.IsZero() && time.Since(r.since) >= patience {
-			lagging = append(lagging, r)
-		}
-	}
+	lagging := s.lagging()
 	before := int64(s.twin.Len())
 	err := s.body.Append(ended(s.T), p)
 	for _, r := range lagging {
@@ -140,6 +138,23 @@ func (s *session) append(p []byte) {
 	s.twin.Write(p[:size-before])
 	s.checkAppended(int(size-before), len(p), was, err)
 	s.watch(size > before, err != nil)
+}
+
+// lagging are those whom the filler gives up when it looks now.
+func (s *session) lagging() (lagging []*place) {
+	others := false
+	for _, r := range s.readers {
+		switch {
+		case !s.waitsFor(r):
+			others = true
+		case r.heldAt == r.at && !r.since.IsZero() && time.Since(r.since) >= patience:
+			lagging = append(lagging, r)
+		}
+	}
+	if !others {
+		return nil
+	}
+	return lagging
 }
 
 // checkAppended judges what Append of n bytes did when the filler was so far

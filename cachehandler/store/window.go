@@ -17,30 +17,36 @@ import (
 // more; it goes as the slowest reader proceeds.)
 //
 // One that does not read at all must not stop the others: a reader that holds
-// the filler up and does not move for the whole of patience is aborted. Only the
-// filler looks, and only while it waits for room: as long as nobody waits for
-// them, and after Complete, readers may take their time.
+// the filler up and does not move for the whole of patience is aborted, if that
+// helps somebody: a reader within the window, which the filler could serve. As
+// long as there is none, the filler just waits, so that a lone client may pause
+// its download as long as it could without a cache. Only the filler looks, and
+// only while it waits for room: as long as nobody waits for them, and after
+// Complete, readers may take their time.
 
 const (
-	// patience is how long a reader may hold the filler up without reading on.
-	patience = 2 * time.Second
+	// patience is how long a reader may hold the filler, and others, up without
+	// reading on. It must outlast large socket buffers: a connection that has
+	// them may take nothing for seconds and then much at once, though its
+	// client reads evenly.
+	patience = 10 * time.Second
 	// largestSip is what a reader of a detached body gets at a time. It asks
 	// for more when its connection has taken that, so that one that takes
-	// largestSip in patience, 32 KiB/s, is never given up. (A connection with
-	// large socket buffers may take nothing for a while and then much at once,
-	// though its client reads evenly.)
+	// largestSip in patience, 64 KiB in 10 s, is never given up.
 	largestSip = 64 << 10
 )
 
 // Detach makes the body a stream that is no longer kept: bytes before the
 // slowest reader are dropped, and the filler waits while the slowest reader is
 // more than window bytes behind it. A reader for which it waits and that does
-// not read on for 2 s is aborted (ErrLagging), so that one that hangs delays the
-// others once and no longer. Detach itself aborts nobody.
+// not read on for 10 s is aborted (ErrLagging) if another is within the window,
+// or as soon as one is, so that one that hangs delays the others once and no
+// longer. Readers that all hold the filler up, or a lone one, are never aborted:
+// it waits for them until its context ends. Detach itself aborts nobody.
 //
 // New readers can open it only at what is still held. If there was none yet, all
 // is held and the filler's window begins at 0 until the first one comes; when
-// the last one has left or is aborted, Append returns ErrNoReaders.
+// the last one has left, Append returns ErrNoReaders.
 //
 // Detach does nothing to a complete body, which costs its readers nothing to
 // finish.
@@ -77,34 +83,54 @@ func (b *Body) addLocked(s segment) int64 {
 func (b *Body) abandonedLocked() bool { return b.mu.opened && len(b.mu.readers) == 0 }
 
 // watchLocked looks at the readers that hold the filler up and aborts those that
-// have not moved since it saw them so for the first time, patience ago. It
-// reports whether the window is still full, and after which time somebody's
-// patience ends (0: nobody's does).
+// have not moved since it saw them so for the first time, patience ago, if
+// another reader is near enough to be helped by it. It reports whether the
+// window is still full, and after which time somebody's patience ends (0:
+// nobody's does before a reader moves, comes or leaves).
 func (b *Body) watchLocked(now time.Time) (full bool, lookAgain time.Duration) {
-	near := b.size.Load() - b.mu.window
 	if !b.mu.opened {
-		return near > 0, 0
+		return b.size.Load() > b.mu.window, 0
 	}
-	lookAgain = patience
+	full, others := b.noteLocked(now)
+	if !full || !others {
+		return full, 0
+	}
+	full, lookAgain = false, patience
 	for i := len(b.mu.readers) - 1; i >= 0; i-- { // downwards: removeLocked moves the last one to i
 		r := b.mu.readers[i]
-		pos := r.pos.Load()
-		switch waited := now.Sub(r.since); {
-		case pos >= near:
-			r.since = time.Time{}
+		if r.since.IsZero() {
 			continue
-		case r.since.IsZero() || r.seen != pos:
-			r.seen, r.since = pos, now
-		case waited >= patience:
+		}
+		left := patience - now.Sub(r.since)
+		if left <= 0 {
 			r.err = ErrLagging
 			b.removeLocked(r)
 			continue
-		default:
-			lookAgain = min(lookAgain, patience-waited)
+		}
+		full, lookAgain = true, min(lookAgain, left)
+	}
+	return full, lookAgain
+}
+
+// noteLocked notes which readers hold the filler up, where and since when, and
+// reports whether there are such and others. Each is looked at once, so that one
+// that moves meanwhile, without the lock, is either among the others or tells
+// the filler when it comes back (see await).
+func (b *Body) noteLocked(now time.Time) (full, others bool) {
+	near := b.size.Load() - b.mu.window
+	for _, r := range b.mu.readers {
+		pos := r.pos.Load()
+		if pos >= near {
+			r.since = time.Time{}
+			others = true
+			continue
+		}
+		if r.since.IsZero() || r.seen != pos {
+			r.seen, r.since = pos, now
 		}
 		full = true
 	}
-	return full, lookAgain
+	return full, others
 }
 
 // sip is max for a reader of a body that is or may yet be detached.

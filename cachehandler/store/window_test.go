@@ -275,8 +275,8 @@ func TestAbortEndsAppend(t *testing.T) {
 }
 
 // TestDetachDuringNext: a reader that found its bytes before Detach moves
-// without the lock after it, and then waits. The filler must hear of it, and
-// before its patience ends.
+// without the lock after it, and then waits. The filler must hear of it: it waits
+// without a timer.
 func TestDetachDuringNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBody(-1)
