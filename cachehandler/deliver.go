@@ -178,6 +178,9 @@ func (x *exchange) send(from, n int64) {
 	if x.sendComplete(from, n) {
 		return
 	}
+	if x.reader == nil { // dropped between the head and here
+		x.abort()
+	}
 	flush := func() { _ = http.NewResponseController(x.w).Flush() }
 	for n != 0 {
 		p, err := x.reader.Next(x.r.Context(), max(n, 0), flush)

@@ -57,27 +57,38 @@ type delivery struct {
 
 const (
 	// shortBody is how long an announced body may be to be given shortly for
-	// arriving as a whole: then it is sent by the leader itself, in one piece.
+	// arriving as a whole: then the leader itself sends it.
 	shortBody = 64 << 10
 	shortly   = time.Millisecond
+	// firstPiece is how much of it the leader sends at once. An HTTP/1
+	// connection whose client has asked again has room for that (Linux: at least ten
+	// segments), so that nobody waits for a slow one.
+	firstPiece = 16 << 10
 )
 
-// beginDelivery is called by the recorder before it writes to a body that will
-// not be complete then, or with now if a handler flushes.
-func (f *fetch) beginDelivery(now bool) {
+// beginDelivery is called by the recorder before it writes p to a body that
+// will not be complete then, or with now if a handler flushes.
+func (f *fetch) beginDelivery(p []byte, now bool) {
 	x := f.leader
 	if !f.led || x.r.Context().Err() != nil {
 		return
 	}
-	if f.delivery == nil && !f.prepareDelivery() {
-		return
+	now = now || f.rec.length < 0 || f.rec.length > shortBody
+	if f.delivery == nil {
+		if now || len(p) > firstPiece || x.r.ProtoMajor != 1 {
+			p = nil
+		}
+		if !f.prepareDelivery(p) {
+			return
+		}
 	}
-	f.delivery.begin(now || f.rec.length < 0 || f.rec.length > shortBody)
+	f.delivery.begin(now)
 }
 
-// prepareDelivery writes the head: handlers before the cache may look at
-// placeholders and variables then, which handlers behind it may not change meanwhile.
-func (f *fetch) prepareDelivery() bool {
+// prepareDelivery writes the head and a first piece of the body: handlers
+// before the cache may look at placeholders and variables then, which handlers behind it
+// may not change meanwhile.
+func (f *fetch) prepareDelivery(first []byte) bool {
 	x := f.leader
 	x.now = time.Now()
 	if x.take(f); x.reader == nil {
@@ -88,10 +99,16 @@ func (f *fetch) prepareDelivery() bool {
 	length, known := x.completeLength()
 	x.publish()
 	x.writeHead(x.object.Head.Status, length, known)
-	if !known {
-		length = -1
+	from, rest := int64(len(first)), int64(-1)
+	if known {
+		rest = length - from
 	}
-	f.delivery = &delivery{send: func() { x.send(0, length) }, done: make(chan struct{})}
+	if from > 0 {
+		_, _ = x.w.Write(first) // if that fails, so will the rest
+		x.detach()
+		x.attach(from)
+	}
+	f.delivery = &delivery{send: func() { x.send(from, rest) }, done: make(chan struct{})}
 	return true
 }
 

@@ -92,7 +92,7 @@ func (c *recorder) fill(p []byte) (int, error) {
 	f.moved()
 	have, _ := c.object.Body.Length()
 	if have+int64(len(p)) != c.length {
-		f.beginDelivery(false)
+		f.beginDelivery(p, false)
 	}
 	if have+int64(len(p)) > f.h.MaxObjectSize && !c.object.Body.Detached() {
 		c.unkeep()
@@ -121,7 +121,7 @@ func (c *recorder) FlushError() error {
 		return http.NewResponseController(c.direct).Flush()
 	}
 	if c.object != nil {
-		c.f.beginDelivery(true)
+		c.f.beginDelivery(nil, true)
 	}
 	return nil
 }
