@@ -26,7 +26,7 @@ func (c *recorder) judge() {
 	case f.asks && c.status == http.StatusNotModified:
 		c.judgeNotModified(x, layers)
 	case c.failedButStale():
-		c.discard(landing{err: statusError(c.status), status: c.status})
+		f.land(landing{err: statusError(c.status), status: c.status})
 	default:
 		c.judgeFull(x, layers)
 	}
@@ -53,7 +53,7 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 	if !ok {
 		// It validated something else: nothing here answers the request.
 		c.forgetBase()
-		c.discard(landing{status: c.status})
+		f.land(landing{status: c.status})
 		return
 	}
 	o := &store.Object{Key: f.base.Key, Head: head, Body: f.base.Body, Tags: f.base.Tags, Layers: layers}
@@ -64,7 +64,7 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 			f.h.storeFailed("replace", err)
 		}
 	}
-	c.discard(landing{object: o, revalidated: true, stored: kept, status: c.status})
+	f.land(landing{object: o, revalidated: true, stored: kept, status: c.status})
 }
 
 // unsuffixETag makes the ETag of a 304 the stored one where encode behind the
@@ -91,7 +91,7 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 	f := c.f
 	if f.part && (c.length < 0 || c.length > f.h.FillRangeUpTo) {
 		// Too much for the part that was asked for: the leader asks for that itself.
-		c.discard(landing{status: c.status})
+		f.land(landing{status: c.status})
 		f.cancel()
 		return
 	}
@@ -144,22 +144,20 @@ func (c *recorder) judgeUnstorable(why httpcache.Reason) {
 
 // toLeader continues the answer on the leader's own writer.
 func (c *recorder) toLeader(why httpcache.Reason) {
-	w := c.f.loan.take()
+	f := c.f
+	w := f.loan.take()
 	if w == nil {
-		c.discard(landing{status: c.status})
+		f.land(landing{status: c.status})
 		return
 	}
 	c.direct = w
-	if !c.f.led {
+	if !f.led {
 		setHeader(w.Header(), c.header)
 	}
-	c.f.onDirect(why, c.status)
+	f.onDirect(why, c.status)
 	w.WriteHeader(c.status)
-	c.f.land(landing{status: c.status})
+	f.land(landing{status: c.status})
 }
-
-// discard lands without a use for the body.
-func (c *recorder) discard(l landing) { c.f.land(l) }
 
 // forgetBase drops the stored object that a newer answer has replaced.
 func (c *recorder) forgetBase() {
@@ -175,7 +173,7 @@ func (c *recorder) forgetBase() {
 // Set-Cookie or what private="…" names. They are the leader's alone.
 func unkept(h http.Header, kept *httpcache.Fields) (personal http.Header) {
 	for name, values := range h {
-		if len(values) == 0 || name == "Age" || kept.Get(name) != "" || values[0] == "" {
+		if len(values) == 0 || values[0] == "" || name == "Age" || name == "Content-Length" || kept.Get(name) != "" {
 			continue
 		}
 		if personal == nil {

@@ -61,8 +61,8 @@ const (
 	shortBody = 64 << 10
 	shortly   = time.Millisecond
 	// firstPiece is how much of it the leader sends at once. An HTTP/1
-	// connection whose client has asked again has room for that (Linux: at least ten
-	// segments), so that nobody waits for a slow one.
+	// connection whose client asks has room for that, so nobody waits for a
+	// slow one.
 	firstPiece = 16 << 10
 )
 
@@ -85,9 +85,9 @@ func (f *fetch) beginDelivery(p []byte, now bool) {
 	f.delivery.begin(now)
 }
 
-// prepareDelivery writes the head and a first piece of the body: handlers
-// before the cache may look at placeholders and variables then, which handlers behind it
-// may not change meanwhile.
+// prepareDelivery writes the head and a first piece of the body. It does so
+// here because handlers before the cache may then look at placeholders and
+// variables, which handlers behind it must not change meanwhile.
 func (f *fetch) prepareDelivery(first []byte) bool {
 	x := f.leader
 	x.now = time.Now()
@@ -105,7 +105,6 @@ func (f *fetch) prepareDelivery(first []byte) bool {
 	}
 	if from > 0 {
 		_, _ = x.w.Write(first) // if that fails, so will the rest
-		x.detach()
 		x.attach(from)
 	}
 	f.delivery = &delivery{send: func() { x.send(from, rest) }, done: make(chan struct{})}
