@@ -2,6 +2,7 @@ package cachehandler
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
+	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
 // pass hands the request to the next handler and its answer to the client,
@@ -22,6 +24,9 @@ func (x *exchange) pass() step {
 	x.restore()
 	x.publish()
 	x.direct = passWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x}
+	if x.r.Method == http.MethodHead && x.object != nil {
+		x.direct.outer = maps.Clone(x.w.Header())
+	}
 	x.err = x.next.ServeHTTP(&x.direct, x.r)
 	return stepDone
 }
@@ -33,6 +38,7 @@ type passWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	x         *exchange
 	wroteHead bool
+	outer     http.Header // what handlers before the cache had set, if a HEAD may freshen
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -73,8 +79,12 @@ func (x *exchange) passHead(h http.Header, status int) {
 	if x.key != nil {
 		x.invalidate(h, status)
 	}
-	if x.outcome.reason == httpcache.PassMemory {
+	switch {
+	case x.outcome.reason == httpcache.PassMemory:
 		x.remember(h, status)
+	case x.direct.outer != nil && status == http.StatusOK:
+		own, _ := ownFields(h, x.direct.outer)
+		x.freshenByHead(own)
 	}
 	x.outcome.fwdStatus = status
 	if status != http.StatusSwitchingProtocols {
@@ -104,6 +114,23 @@ func (x *exchange) remember(h http.Header, status int) {
 		return
 	}
 	x.h.cache.passes.forget(x.key, classOf(x.r.Header))
+}
+
+// freshenByHead updates the stored response with the answer to a HEAD, or makes
+// it stale if that is about another response (RFC 9111 section 4.3.5).
+func (x *exchange) freshenByHead(h http.Header) {
+	old, now := x.object, time.Now()
+	head, _, ok := httpcache.FreshenHead(old.Head, &httpcache.Exchange{
+		Method: http.MethodHead, Path: originalURL(x.r).Path, RequestHeader: x.r.Header,
+		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: now,
+	}, &x.h.policy)
+	if !ok {
+		head = old.Head.Expire(now)
+	}
+	fresh := &store.Object{Key: old.Key, Head: head, Body: old.Body, Tags: old.Tags, Layers: old.Layers}
+	if _, err := x.h.cache.tier.Replace(x.r.Context(), old, fresh); err != nil {
+		x.h.storeFailed("replace", err)
+	}
 }
 
 // invalidate drops what an unsafe method has made out of date (RFC 9111
