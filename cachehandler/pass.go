@@ -17,7 +17,10 @@ import (
 // unbuffered and unstored.
 func (x *exchange) pass() step {
 	o := &x.outcome
-	o.result, o.fwd = resultPass, o.reason
+	o.result = resultPass
+	if o.fwd == httpcache.None {
+		o.fwd = o.reason
+	}
 	if o.reason == httpcache.Bypassed {
 		o.result = resultBypass
 	}

@@ -207,13 +207,13 @@ func (x *exchange) miss() step {
 		x.outcome.reason = httpcache.OnlyIfCached
 		return x.fail(caddyhttp.Error(http.StatusGatewayTimeout, errors.New("only-if-cached, and nothing is stored")))
 	case x.r.Method == http.MethodHead:
-		return x.passFor(x.outcome.reason)
+		return x.passMiss(x.outcome.reason)
 	case p.NoStore(x.r.Header):
-		return x.passFor(httpcache.RequestNoStore)
+		return x.passMiss(httpcache.RequestNoStore)
 	case x.object == nil && x.r.Header["Range"] != nil && x.h.FillRangeUpTo == 0:
-		return x.passFor(httpcache.RangeRequest)
+		return x.passMiss(httpcache.RangeRequest)
 	case x.object == nil && x.h.cache.passes.has(x.key, classOf(x.r.Header), x.now):
-		return x.passFor(httpcache.PassMemory)
+		return x.passMiss(httpcache.PassMemory)
 	}
 	if x.h.Collapse.Off || x.alone || x.validatedEachTime() {
 		x.flight = &flight{key: string(x.key)}
@@ -284,6 +284,13 @@ func (x *exchange) fetch() step {
 func (x *exchange) passFor(why httpcache.Reason) step {
 	x.outcome.reason = why
 	return stepPass
+}
+
+// passMiss is passFor after a lookup: that is why the request goes forward, and
+// why says why nothing comes of it.
+func (x *exchange) passMiss(why httpcache.Reason) step {
+	x.outcome.fwd = x.outcome.reason
+	return x.passFor(why)
 }
 
 // fail hands an error to the caller, so that handle_errors can answer.
