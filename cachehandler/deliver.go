@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 )
 
@@ -22,13 +20,11 @@ func (x *exchange) deliver() step {
 	x.restore()
 	x.describe()
 	head := x.object.Head
-	switch httpcache.Precondition(head, x.r.Header) {
-	case http.StatusNotModified:
+	// The conditions that lead to 412 were passed to the origin.
+	if httpcache.Precondition(head, x.r.Header) == http.StatusNotModified {
 		x.publish()
 		x.deliverNotModified()
 		return stepDone
-	case http.StatusPreconditionFailed:
-		return x.fail(caddyhttp.Error(http.StatusPreconditionFailed, errors.New("precondition failed")))
 	}
 	length, known := x.completeLength()
 	if head.Status == http.StatusOK && x.r.Method == http.MethodGet && x.r.Header["Range"] != nil {
