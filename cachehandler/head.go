@@ -56,7 +56,8 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 		f.land(landing{status: c.status})
 		return
 	}
-	o := &store.Object{Key: f.base.Key, Head: head, Body: f.base.Body, Tags: f.base.Tags, Layers: layers}
+	o := f.base.WithHead(head)
+	o.Layers = layers
 	kept := false
 	if !f.flight.outdated.Load() {
 		var err error

@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
-	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
 // pass hands the request to the next handler and its answer to the client,
@@ -130,8 +129,7 @@ func (x *exchange) freshenByHead(h http.Header) {
 	if !ok {
 		head = old.Head.Expire(now)
 	}
-	fresh := &store.Object{Key: old.Key, Head: head, Body: old.Body, Tags: old.Tags, Layers: old.Layers}
-	if _, err := x.h.cache.tier.Replace(x.r.Context(), old, fresh); err != nil {
+	if _, err := x.h.cache.tier.Replace(x.r.Context(), old, old.WithHead(head)); err != nil {
 		x.h.storeFailed("replace", err)
 	}
 }

@@ -22,6 +22,13 @@ type Object struct {
 	Layers Layers
 }
 
+// WithHead returns the object that a fresher head makes of o.
+func (o *Object) WithHead(head *httpcache.Stored) *Object {
+	fresh := *o
+	fresh.Head = head
+	return &fresh
+}
+
 // Tier holds objects. The objects of one key are its variants (RFC 9111 §4.1).
 // All methods are safe for concurrent use. An error means the tier could not
 // answer; the cache then goes to the origin.
