@@ -74,6 +74,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 		a.Stores[defaultStore] = new(StoreConfig)
 	}
 	for name, config := range a.Stores {
+		if name == "" {
+			return errors.New("a store needs a name")
+		}
+		if config == nil {
+			config = new(StoreConfig)
+			a.Stores[name] = config
+		}
 		if err := config.provision(ctx); err != nil {
 			return fmt.Errorf("store %s: %w", name, err)
 		}

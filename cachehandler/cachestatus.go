@@ -40,13 +40,22 @@ func (x *exchange) statusMember() httpcache.Status {
 	} else {
 		m.Fwd = fwdToken(o.fwd)
 	}
-	if why := o.reason; why != o.fwd && why != httpcache.Fresh {
-		m.Detail = why.String()
+	if !saidAlready(o.reason, m.Fwd) {
+		m.Detail = o.reason.String()
 	}
 	if x.h.StatusHeader == statusFull {
 		m.Key = string(x.key)
 	}
 	return m
+}
+
+// saidAlready reports a reason that the rest of the member says.
+func saidAlready(why httpcache.Reason, fwd string) bool {
+	switch why {
+	case httpcache.Fresh, httpcache.Expired, httpcache.Collapsed:
+		return true
+	}
+	return why.String() == fwd
 }
 
 // addCacheStatus appends this cache's member to the field (RFC 9211 section 2:

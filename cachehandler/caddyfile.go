@@ -29,7 +29,7 @@ var subdirectives = map[string]func(*Handler, *caddyfile.Dispenser) error{
 	"key":                    (*Handler).parseKey,
 	"ttl":                    func(h *Handler, d *caddyfile.Dispenser) error { return parseLifetime(d, &h.TTL) },
 	"ttl_override":           func(h *Handler, d *caddyfile.Dispenser) error { return parseLifetime(d, &h.TTLOverride) },
-	"max_ttl":                func(h *Handler, d *caddyfile.Dispenser) error { return parseDuration(d, &h.MaxTTL) },
+	"max_ttl":                (*Handler).parseMaxTTL,
 	"heuristic":              (*Handler).parseHeuristic,
 	"stale_while_revalidate": func(h *Handler, d *caddyfile.Dispenser) error { return parseDuration(d, &h.StaleWhileRevalidate) },
 	"stale_if_error":         (*Handler).parseStaleIfError,
@@ -113,6 +113,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err := h.parseSubdirective(d); err != nil {
 			return err
 		}
+	}
+	if err := h.validateSizes(); err != nil {
+		return d.WrapErr(fmt.Errorf("response_cache: %w", err))
 	}
 	return nil
 }
@@ -245,7 +248,7 @@ func (a *App) parseStore(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		name = d.Val()
 	}
-	if d.NextArg() {
+	if name == "" || d.NextArg() {
 		return d.ArgErr()
 	}
 	if a.Stores[name] != nil {

@@ -1,17 +1,16 @@
 package cachehandler
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/dustin/go-humanize"
-	"golang.org/x/net/http/httpguts"
 )
 
 func parseWords(d *caddyfile.Dispenser, to *[]string) error {
@@ -23,32 +22,12 @@ func parseWords(d *caddyfile.Dispenser, to *[]string) error {
 	return nil
 }
 
-// parseFields parses names of fields (or cookies: they have the same syntax,
-// RFC 6265 section 4.1.1).
+// parseFields parses names of fields.
 func parseFields(d *caddyfile.Dispenser, to *[]string) error {
-	had := len(*to)
 	if err := parseWords(d, to); err != nil {
 		return err
 	}
-	for _, name := range (*to)[had:] {
-		if !httpguts.ValidHeaderFieldName(name) {
-			return fmt.Errorf("'%s' is not a name", name)
-		}
-	}
-	return nil
-}
-
-func parsePlaceholders(d *caddyfile.Dispenser, to *[]string) error {
-	had := len(*to)
-	if err := parseWords(d, to); err != nil {
-		return err
-	}
-	for _, p := range (*to)[had:] {
-		if !strings.Contains(p, "{") || !strings.Contains(p, "}") {
-			return fmt.Errorf("'%s' has no placeholder", p)
-		}
-	}
-	return nil
+	return validateNames(*to)
 }
 
 func parseChoice(d *caddyfile.Dispenser, to *string, choices ...string) error {
@@ -78,6 +57,17 @@ func setDuration(word string, to *caddy.Duration) error {
 		return fmt.Errorf("bad duration '%s': must not be negative", word)
 	}
 	*to = caddy.Duration(duration)
+	return nil
+}
+
+// setPositive is setDuration where 0 would mean something else than it says.
+func setPositive(word string, to *caddy.Duration) error {
+	if err := setDuration(word, to); err != nil {
+		return err
+	}
+	if *to == 0 {
+		return fmt.Errorf("bad duration '%s': must be positive", word)
+	}
 	return nil
 }
 
@@ -117,8 +107,9 @@ func parseLifetime(d *caddyfile.Dispenser, to *[]Lifetime) error {
 	var l Lifetime
 	last := len(args) - 1
 	for _, word := range args[:last] {
-		status, err := strconv.Atoi(strings.TrimSuffix(word, "xx"))
-		if err != nil || !isStatus(status) {
+		class, isClass := strings.CutSuffix(word, "xx")
+		status, err := strconv.Atoi(class)
+		if err != nil || !isStatus(status) || isClass != (status < 10) {
 			return fmt.Errorf("bad status '%s'", word)
 		}
 		l.Status = append(l.Status, status)
@@ -156,9 +147,17 @@ func (h *Handler) parseHeuristic(d *caddyfile.Dispenser) error {
 	}
 	h.Heuristic.Percent = percent
 	if len(args) == 2 {
-		return setDuration(args[1], &h.Heuristic.Max)
+		return setPositive(args[1], &h.Heuristic.Max)
 	}
 	return nil
+}
+
+func (h *Handler) parseMaxTTL(d *caddyfile.Dispenser) error {
+	var word string
+	if !d.Args(&word) {
+		return errArguments
+	}
+	return setPositive(word, &h.MaxTTL)
 }
 
 func (h *Handler) parseStaleIfError(d *caddyfile.Dispenser) error {
@@ -219,15 +218,11 @@ func (h *Handler) parseCollapse(d *caddyfile.Dispenser) error {
 		h.Collapse.Off = true
 		return nil
 	case "wait":
-		var wait caddy.Duration
-		if err := parseDuration(d, &wait); err != nil {
-			return err
+		var word string
+		if !d.Args(&word) {
+			return errArguments
 		}
-		if wait <= 0 {
-			return fmt.Errorf("bad duration '%s': must be positive", time.Duration(wait))
-		}
-		h.Collapse.Wait = wait
-		return nil
+		return setPositive(word, &h.Collapse.Wait)
 	}
 	return fmt.Errorf("unknown option '%s': expected off or wait", option)
 }
@@ -255,9 +250,9 @@ var keyOptions = map[string]func(*KeyOptions, *caddyfile.Dispenser) error{
 	"scheme":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseSwitch(d, &o.Scheme) },
 	"host":        func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseSwitch(d, &o.Host) },
 	"query":       (*KeyOptions).parseQuery,
-	"header":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseFields(d, &o.Header) },
-	"cookie":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseFields(d, &o.Cookie) },
-	"placeholder": func(o *KeyOptions, d *caddyfile.Dispenser) error { return parsePlaceholders(d, &o.Placeholder) },
+	"header":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Header) },
+	"cookie":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Cookie) },
+	"placeholder": func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Placeholder) },
 }
 
 func (h *Handler) parseKey(d *caddyfile.Dispenser) error {
@@ -265,6 +260,7 @@ func (h *Handler) parseKey(d *caddyfile.Dispenser) error {
 		return fmt.Errorf("unexpected argument '%s'", d.Val())
 	}
 	h.Key = new(KeyOptions)
+	options := 0
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		name := d.Val()
 		parse, ok := keyOptions[name]
@@ -280,6 +276,10 @@ func (h *Handler) parseKey(d *caddyfile.Dispenser) error {
 		if err := h.Key.validate(); err != nil {
 			return err
 		}
+		options++
+	}
+	if options == 0 {
+		return errors.New("no option given")
 	}
 	return nil
 }

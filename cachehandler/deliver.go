@@ -181,9 +181,9 @@ func (x *exchange) send(from, n int64) {
 	for n != 0 {
 		p, err := x.reader.Next(x.r.Context(), max(n, 0), flush)
 		switch {
-		case errors.Is(err, io.EOF), x.r.Context().Err() != nil:
+		case errors.Is(err, io.EOF):
 			return
-		case err != nil:
+		case err != nil: // the end of the request's context as well: its client may still read
 			x.abort()
 		}
 		if _, err := x.w.Write(p); err != nil {

@@ -59,6 +59,8 @@ var (
 	errPanicked   = errors.New("handler panicked")
 	errIncomplete = errors.New("handler ended before the announced end of the body")
 	errUnwanted   = errors.New("the response is not wanted any more")
+
+	errNotAnswered = errors.New("the fetch brought no answer")
 )
 
 // fetchContext is the context of a fetch: it has the values of the client's,

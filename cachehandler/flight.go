@@ -32,9 +32,12 @@ type flight struct {
 
 // landing is what became of a flight.
 type landing struct {
+	// alone: what follows is for the leader only, everybody else goes to the
+	// origin.
+	alone  bool
 	object *store.Object // the object to share
 	err    error         // or the origin's failure, to share as well
-	// Neither: the answer is the leader's alone, everybody else goes to the origin.
+	// Neither: everybody goes to the origin, but for a leader who has the answer.
 	stored      bool // the object is in the store now
 	revalidated bool // the object was there before, and the origin said 304
 	status      int  // what the origin answered, 0 for nothing

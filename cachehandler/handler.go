@@ -46,8 +46,8 @@ type Handler struct {
 	Key *KeyOptions `json:"key,omitempty"`
 
 	// Lifetimes for responses whose origin gives none. Without one, such a
-	// response is stored only by `heuristic`. The first entry that names the
-	// status wins.
+	// response gets one by `heuristic`, or is validated before each use, or is not
+	// stored. The first entry that names the status wins.
 	TTL []Lifetime `json:"ttl,omitempty"`
 
 	// Lifetimes whatever the origin says. They never make a response storable
@@ -211,17 +211,25 @@ func (h *Handler) Validate() error {
 	if err := oneOf("request_directives", h.RequestDirectives, "", "honour", "ignore"); err != nil {
 		return err
 	}
+	if h.StaleIfError != nil && *h.StaleIfError < 0 {
+		return errors.New("stale_if_error: must not be negative")
+	}
+	if m := h.SkipStore; m != nil && len(m.StatusCode)+len(m.Headers) == 0 {
+		return errors.New("skip_store: matches everything")
+	}
 	return errors.Join(
 		notNegative("max_ttl", int64(h.MaxTTL)),
 		notNegative("stale_while_revalidate", int64(h.StaleWhileRevalidate)),
 		notNegative("max_object_size", h.MaxObjectSize),
 		notNegative("fill_range_up_to", h.FillRangeUpTo),
-		notNegative("vary max", int64(h.Vary.Max)),
-		notNegative("collapse wait", int64(h.Collapse.Wait)),
+		h.validateSizes(),
+		wrap("targeted", validateNames(h.Targeted)),
+		wrap("vary", h.Vary.validate()),
+		wrap("collapse", h.Collapse.validate()),
 		wrap("key", h.Key.validate()),
+		wrap("heuristic", h.Heuristic.validate()),
 		validateLifetimes("ttl", h.TTL),
 		validateLifetimes("ttl_override", h.TTLOverride),
-		h.Heuristic.validate(),
 	)
 }
 

@@ -50,22 +50,25 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 	f := c.f
 	unsuffixETag(x.Header, f.base.Head)
 	head, _, ok := httpcache.Freshen(f.base.Head, x, &f.h.policy)
-	if !ok {
-		// It validated something else: nothing here answers the request.
+	if head == nil { // it validated something else: nothing here answers the request
 		c.forgetBase()
 		f.land(landing{status: c.status})
 		return
 	}
 	o := f.base.WithHead(head)
 	o.Layers = layers
+	f.personal = unkept(x.Header, &head.Fields)
 	kept := false
-	if !f.flight.outdated.Load() {
+	switch {
+	case !ok: // it answers this request, but is not to be stored any more
+		c.forgetBase()
+	case !f.flight.outdated.Load():
 		var err error
 		if kept, err = f.h.cache.tier.Replace(f.ctx, f.base, o); err != nil {
 			f.h.storeFailed("replace", err)
 		}
 	}
-	f.land(landing{object: o, revalidated: true, stored: kept, status: c.status})
+	f.land(landing{object: o, alone: !ok, revalidated: true, stored: kept, status: c.status})
 }
 
 // unsuffixETag makes the ETag of a 304 the stored one where encode behind the
@@ -91,12 +94,14 @@ func (c *recorder) failedButStale() bool {
 func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 	f := c.f
 	if f.part && (c.length < 0 || c.length > f.h.FillRangeUpTo) {
-		// Too much for the part that was asked for: the leader asks for that itself.
+		// Too much for the part that was asked for: the leader asks for that
+		// itself, and so do others for a while.
+		f.h.cache.passes.remember([]byte(f.flight.key), f.class, f.sent)
 		f.land(landing{status: c.status})
 		f.cancel()
 		return
 	}
-	head, why := c.storable(x)
+	head, why := f.h.storable(x, c.length)
 	if head == nil {
 		c.judgeUnstorable(why)
 		return
@@ -121,12 +126,11 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 }
 
 // storable is httpcache.Store and what only this handler knows.
-func (c *recorder) storable(x *httpcache.Exchange) (*httpcache.Stored, httpcache.Reason) {
-	h := c.f.h
+func (h *Handler) storable(x *httpcache.Exchange, length int64) (*httpcache.Stored, httpcache.Reason) {
 	switch {
-	case c.length > h.MaxObjectSize:
+	case length > h.MaxObjectSize:
 		return nil, httpcache.TooLarge
-	case h.SkipStore != nil && h.SkipStore.Match(c.status, x.Header):
+	case h.SkipStore != nil && h.SkipStore.Match(x.Status, x.Header):
 		return nil, httpcache.SkipStore
 	}
 	return httpcache.Store(x, &h.policy)
@@ -171,10 +175,11 @@ func (c *recorder) forgetBase() {
 }
 
 // unkept are the fields that are not stored with a response, such as a stripped
-// Set-Cookie or what private="…" names. They are the leader's alone.
+// Set-Cookie or what private="…" names. They are the leader's alone. (What a 304
+// says about content is about none, RFC 9111 section 3.2.)
 func unkept(h http.Header, kept *httpcache.Fields) (personal http.Header) {
 	for name, values := range h {
-		if len(values) == 0 || values[0] == "" || name == "Age" || name == "Content-Length" || kept.Get(name) != "" {
+		if len(values) == 0 || values[0] == "" || name == "Age" || strings.HasPrefix(name, "Content-") || kept.Get(name) != "" {
 			continue
 		}
 		if personal == nil {

@@ -1,6 +1,7 @@
 package cachehandler
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -64,10 +65,22 @@ func (o *KeyOptions) provision() {
 }
 
 func (o *KeyOptions) validate() error {
-	if o.Query == nil {
+	for _, p := range o.Placeholder {
+		if !strings.Contains(p, "{") || !strings.Contains(p, "}") {
+			return fmt.Errorf("placeholder: '%s' has no placeholder", p)
+		}
+	}
+	return errors.Join(
+		wrap("header", validateNames(o.Header)),
+		wrap("cookie", validateNames(o.Cookie)),
+		o.Query.validate(),
+	)
+}
+
+func (q *QueryOptions) validate() error {
+	if q == nil {
 		return nil
 	}
-	q := o.Query
 	if q.Ignore && (q.Sort || len(q.Keep)+len(q.Drop) > 0) {
 		return fmt.Errorf("query: ignore stands alone")
 	}

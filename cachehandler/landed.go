@@ -12,10 +12,12 @@ import (
 // share takes what another's fetch brought, if it is for this request as well.
 func (x *exchange) share(l landing) step {
 	x.now = time.Now()
-	if l.err != nil {
+	switch {
+	case l.alone:
+		return x.passFor(httpcache.PassMemory)
+	case l.err != nil:
 		return x.originFailed(l)
-	}
-	if l.object == nil {
+	case l.object == nil:
 		return x.passFor(httpcache.PassMemory)
 	}
 	o := l.object

@@ -13,9 +13,14 @@ import (
 // switch of goroutines before the first byte. They even write to its header,
 // until it turns out that the answer is an object's.
 
-// takesWhole reports that the client has to wait for the end of the body
-// anyway. Who asks for a part, or whether something changed, need not.
+// takesWhole reports that the client takes whatever comes, whole. Who asks for
+// a part, or whether something changed, need not wait for the end of the body.
+// And where a stored response is validated, the answer may be about another
+// one; then the handlers are called again, on the request as it was.
 func (x *exchange) takesWhole() bool {
+	if x.object != nil {
+		return false
+	}
 	for _, name := range conditional {
 		if x.r.Header[name] != nil {
 			return false
@@ -31,8 +36,8 @@ func (x *exchange) lead() step {
 	x.led, f.led, f.leader, f.loan.w = f, true, x, x.w
 	f.rec.header = x.w.Header()
 	f.rec.outer = maps.Clone(f.rec.header)
-	f.req = x.r.WithContext(f.ctx)
-	f.req.Header = x.r.Header.Clone()
+	f.client = x.r.Header.Clone()
+	f.req = x.r.WithContext(f.ctx) // with the same header: placeholders are of x.r
 	f.toOrigin()
 
 	stop := context.AfterFunc(x.r.Context(), f.clientGone)

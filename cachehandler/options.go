@@ -1,11 +1,14 @@
 package cachehandler
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 )
@@ -13,17 +16,19 @@ import (
 // Lifetime is how long responses of some statuses are fresh.
 type Lifetime struct {
 	// The statuses it is for; a single digit stands for the class, such as 4
-	// for 4xx. Default: every status.
+	// for 4xx. Default: those that HTTP calls cacheable by default (RFC 9110
+	// section 15.1) and those the origin gave a lifetime.
 	Status []int `json:"status,omitempty"`
 
-	// The lifetime. Required.
+	// The lifetime. Default: 0, which is stale at once.
 	For caddy.Duration `json:"for,omitempty"`
 }
 
 // Heuristic is the lifetime of responses that only say when they were last
 // modified.
 type Heuristic struct {
-	// Turns it off: such responses are not stored unless `ttl` says so.
+	// Turns it off: such responses have no lifetime unless `ttl` says so, and
+	// are validated before each use.
 	Off bool `json:"off,omitempty"`
 
 	// Percent of the time since the last modification. Default: 10.
@@ -105,8 +110,53 @@ func (o *Heuristic) apply(p *httpcache.Policy) {
 }
 
 func (o *Heuristic) validate() error {
-	if o != nil && (o.Percent < 0 || o.Percent > 100 || o.Max < 0) {
-		return fmt.Errorf("heuristic: percent must be 0 to 100 and max not negative")
+	switch {
+	case o == nil:
+		return nil
+	case o.Percent < 0 || o.Percent > 100 || o.Max < 0:
+		return errors.New("percent must be 0 to 100 and max not negative")
+	case o.Off && (o.Percent > 0 || o.Max > 0):
+		return errors.New("off stands alone")
+	}
+	return nil
+}
+
+func (o *CollapseOptions) validate() error {
+	switch {
+	case o.Wait < 0:
+		return errors.New("wait must not be negative")
+	case o.Off && o.Wait > 0:
+		return errors.New("off stands alone")
+	}
+	return nil
+}
+
+func (o *VaryOptions) validate() error {
+	if o.Max < 0 {
+		return errors.New("max must not be negative")
+	}
+	return validateNames(slices.Concat(o.Normalise, o.Ignore))
+}
+
+// validateNames checks names of fields, or of cookies: they have the same
+// syntax (RFC 6265 section 4.1.1).
+func validateNames(names []string) error {
+	for _, name := range names {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return fmt.Errorf("'%s' is not a name", name)
+		}
+	}
+	return nil
+}
+
+// validateSizes: what is fetched because of a part is to be stored.
+func (h *Handler) validateSizes() error {
+	limit := h.MaxObjectSize
+	if limit == 0 {
+		limit = defaultMaxObjectSize
+	}
+	if h.FillRangeUpTo > limit {
+		return errors.New("fill_range_up_to: larger than max_object_size")
 	}
 	return nil
 }

@@ -15,6 +15,9 @@ import (
 // pass hands the request to the next handler and its answer to the client,
 // unbuffered and unstored.
 func (x *exchange) pass() step {
+	if x.led != nil { // the handlers were called, and changed what they changed
+		return x.fail(caddyhttp.Error(http.StatusBadGateway, errNotAnswered))
+	}
 	o := &x.outcome
 	o.result = resultPass
 	if o.fwd == httpcache.None {
@@ -23,7 +26,6 @@ func (x *exchange) pass() step {
 	if o.reason == httpcache.Bypassed {
 		o.result = resultBypass
 	}
-	x.restore()
 	x.publish()
 	x.direct = passWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x}
 	if x.r.Method == http.MethodHead && x.object != nil {
@@ -107,10 +109,10 @@ func (f *fetch) onDirect(why httpcache.Reason, status int) {
 // remember keeps a key in the pass memory for as long as its answers are not
 // storable.
 func (x *exchange) remember(h http.Header, status int) {
-	head, _ := httpcache.Store(&httpcache.Exchange{
+	head, _ := x.h.storable(&httpcache.Exchange{
 		Method: x.r.Method, Path: originalURL(x.r).Path, RequestHeader: x.r.Header,
 		Status: status, Header: h, RequestTime: x.now, ResponseTime: time.Now(),
-	}, &x.h.policy)
+	}, contentLength(status, h.Get("Content-Length")))
 	if head == nil {
 		x.h.cache.passes.remember(x.key, classOf(x.r.Header), time.Now())
 		return

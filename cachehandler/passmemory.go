@@ -42,6 +42,10 @@ type class uint8
 const (
 	authorized class = 1 << iota
 	withCookie
+	forPart
+	// outgrown marks a key whose body turned out to be too large: unlike the
+	// others, its heads look storable, and are no reason to forget it.
+	outgrown
 )
 
 func classOf(request http.Header) (c class) {
@@ -50,6 +54,9 @@ func classOf(request http.Header) (c class) {
 	}
 	if request["Cookie"] != nil {
 		c |= withCookie
+	}
+	if request["Range"] != nil {
+		c |= forPart
 	}
 	return c
 }
@@ -66,6 +73,10 @@ func (m *passMemory) seconds(now time.Time) uint64 {
 
 // has reports whether requests of a class for key are to pass.
 func (m *passMemory) has(key []byte, c class, now time.Time) bool {
+	return m.hasClass(key, c, now) || m.hasClass(key, c|outgrown, now)
+}
+
+func (m *passMemory) hasClass(key []byte, c class, now time.Time) bool {
 	slot, mark := m.slot(key, c)
 	v := slot.Load()
 	age := (m.seconds(now) - v) & passTimeMask

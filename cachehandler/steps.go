@@ -89,10 +89,6 @@ func (x *exchange) receive() step {
 	if httpguts.HeaderValuesContainsToken(x.r.Header["Connection"], "upgrade") || x.r.Method == http.MethodConnect {
 		return x.passFor(httpcache.Upgrade)
 	}
-	if x.r.Method == "PURGE" {
-		x.w.Header().Set("Allow", "GET, HEAD")
-		return x.fail(caddyhttp.Error(http.StatusMethodNotAllowed, errors.New("purge is not allowed")))
-	}
 	x.key = x.h.Key.append(x.keyBuf[:0], x.r)
 	if len(x.h.bypass) > 0 {
 		matched, err := x.h.bypass.AnyMatchWithError(x.r)
@@ -104,6 +100,10 @@ func (x *exchange) receive() step {
 		}
 	}
 	switch {
+	case x.r.Method == "PURGE":
+		x.outcome.reason = httpcache.Method
+		x.w.Header().Set("Allow", "GET, HEAD")
+		return x.fail(caddyhttp.Error(http.StatusMethodNotAllowed, errors.New("purge is not allowed")))
 	case x.r.Method != http.MethodGet && x.r.Method != http.MethodHead:
 		return x.passFor(httpcache.Method)
 	case hasContent(x.r):
@@ -204,7 +204,8 @@ func (x *exchange) miss() step {
 	p := &x.h.policy
 	switch {
 	case p.OnlyIfCached(x.r.Header): // RFC 9111 section 5.2.1.7
-		x.outcome.reason = httpcache.OnlyIfCached
+		x.outcome.result, x.outcome.reason = resultMiss, httpcache.OnlyIfCached
+		x.object = nil
 		return x.fail(caddyhttp.Error(http.StatusGatewayTimeout, errors.New("only-if-cached, and nothing is stored")))
 	case x.r.Method == http.MethodHead:
 		return x.passMiss(x.outcome.reason)
@@ -297,12 +298,18 @@ func (x *exchange) passMiss(why httpcache.Reason) step {
 func (x *exchange) fail(err error) step {
 	x.err = err
 	x.publish()
-	x.addCacheStatus(x.w.Header())
+	if x.outcome.fwd != httpcache.None || x.object != nil { // else the answer is our own (RFC 9211 section 2)
+		x.addCacheStatus(x.w.Header())
+	}
 	return stepDone
 }
 
+// statusClientGone is what nginx logs, and reverse_proxy answers, when a client
+// is gone. One that only ended its own side of the connection may see it.
+const statusClientGone = 499
+
 // clientGone ends a walk whose client is no longer there to be answered.
 func (x *exchange) clientGone() step {
-	x.publish()
-	return stepDone
+	x.restore()
+	return x.fail(caddyhttp.Error(statusClientGone, x.r.Context().Err()))
 }
