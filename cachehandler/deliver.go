@@ -17,7 +17,6 @@ const nearby = 1 << 20
 
 // deliver answers with x.object, whose body may still be arriving.
 func (x *exchange) deliver() step {
-	x.restore()
 	x.describe()
 	head := x.object.Head
 	// The conditions that lead to 412 were passed to the origin.
@@ -31,13 +30,6 @@ func (x *exchange) deliver() step {
 		return x.deliverRange(length, known)
 	}
 	return x.deliverWhole(length, known)
-}
-
-// restore readies the header of a client whose handlers wrote to it.
-func (x *exchange) restore() {
-	if x.led != nil {
-		x.led.rec.restore()
-	}
 }
 
 // describe notes what there is to say about the object.

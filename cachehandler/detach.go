@@ -17,10 +17,7 @@ import (
 func (x *exchange) newDetachedFetch() *fetch {
 	f := x.newFetch()
 	f.client = maps.Clone(x.r.Header)
-	f.rec.outer = maps.Clone(x.w.Header())
-	if f.rec.header = f.rec.outer.Clone(); f.rec.header == nil {
-		f.rec.header = make(http.Header)
-	}
+	f.rec.begin(x.w.Header())
 	f.watch()
 	f.req = detach(f.ctx, x.r, &f.rec)
 	f.toOrigin()

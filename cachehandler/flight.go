@@ -18,6 +18,8 @@ type flight struct {
 	// origin of another, whose flight its own answer would wait for.
 	variant string
 
+	unshared bool // nobody joins it
+
 	// outdated is set when the key was invalidated meanwhile: the answer may be
 	// shared with those who wait, but is not stored.
 	outdated atomic.Bool
@@ -73,15 +75,27 @@ func (fs *flights) join(key, variant string) (f *flight, lead bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for f := s.byKey[key]; f != nil; f = f.next {
-		if f.variant == variant {
+		if f.variant == variant && !f.unshared {
 			f.waiters.Add(1)
 			f.awaitLocked()
 			return f, false
 		}
 	}
-	f = &flight{key: key, variant: variant, next: s.byKey[key]}
-	s.byKey[key] = f
-	return f, true
+	return s.addLocked(&flight{key: key, variant: variant}), true
+}
+
+// alone adds a flight that nobody joins. It is there to be outdated.
+func (fs *flights) alone(key string) *flight {
+	s := fs.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addLocked(&flight{key: key, unshared: true})
+}
+
+func (s *flightShard) addLocked(f *flight) *flight {
+	f.next = s.byKey[f.key]
+	s.byKey[f.key] = f
+	return f
 }
 
 // await makes f one that can be waited for by its leader, too.

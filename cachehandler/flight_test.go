@@ -83,3 +83,17 @@ func TestPassMemoryTellsKeysApart(t *testing.T) {
 		}
 	}
 }
+
+// Flights that nobody joins are outdated like all others.
+func TestFlightsAlone(t *testing.T) {
+	var fs flights
+	fs.init()
+	f := fs.alone("k")
+	if _, lead := fs.join("k", ""); !lead {
+		t.Error("it was joined")
+	}
+	fs.outdate("k")
+	if !f.outdated.Load() {
+		t.Error("not outdated")
+	}
+}

@@ -95,7 +95,7 @@ type Handler struct {
 	Vary *VaryOptions `json:"vary,omitempty"`
 
 	// Whether concurrent requests for the same thing wait for one fetch.
-	// Default: they do, without a time limit.
+	// Default: they do, for at most `10s`.
 	Collapse *CollapseOptions `json:"collapse,omitempty"`
 
 	// The largest body, in bytes, that is fetched and stored whole because a
@@ -138,6 +138,7 @@ const (
 	defaultName          = "Portico"
 	defaultMaxObjectSize = 64 << 20
 	defaultMaxVariants   = 32
+	defaultWait          = 10 * time.Second
 
 	statusFull  = "full"
 	statusBrief = "brief"
@@ -193,6 +194,9 @@ func (h *Handler) setDefaults() {
 	}
 	if h.Collapse == nil {
 		h.Collapse = new(CollapseOptions)
+	}
+	if h.Collapse.Wait == 0 && !h.Collapse.Off {
+		h.Collapse.Wait = caddy.Duration(defaultWait)
 	}
 	h.hitMembers = new(bySecond)
 }

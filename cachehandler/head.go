@@ -133,7 +133,9 @@ func (h *Handler) storable(x *httpcache.Exchange, length int64) (*httpcache.Stor
 	case h.SkipStore != nil && h.SkipStore.Match(x.Status, x.Header):
 		return nil, httpcache.SkipStore
 	}
-	return httpcache.Store(x, &h.policy)
+	p := h.policy
+	p.CookieInKey = h.Key.hasCookies(x.RequestHeader)
+	return httpcache.Store(x, &p)
 }
 
 // judgeUnstorable gives the answer to the leader alone, and remembers that
@@ -156,9 +158,7 @@ func (c *recorder) toLeader(why httpcache.Reason) {
 		return
 	}
 	c.direct = w
-	if !f.led {
-		setHeader(w.Header(), c.header)
-	}
+	setHeader(w.Header(), c.header)
 	f.onDirect(why, c.status)
 	w.WriteHeader(c.status)
 	f.land(landing{status: c.status})

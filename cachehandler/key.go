@@ -234,6 +234,16 @@ func appendExtra(dst []byte, kind byte, name, value string) []byte {
 	return append(dst, value...)
 }
 
+// hasCookies reports that the key holds every cookie of a request: then an
+// answer made from one is for nobody else.
+func (o *KeyOptions) hasCookies(request http.Header) bool {
+	if len(o.Cookie) == 0 {
+		return false
+	}
+	r := http.Request{Header: request}
+	return !slices.ContainsFunc(r.Cookies(), func(c *http.Cookie) bool { return !slices.Contains(o.Cookie, c.Name) })
+}
+
 func cookieValue(r *http.Request, name string) string {
 	c, err := r.Cookie(name)
 	if err != nil {

@@ -108,3 +108,18 @@ func TestOverridingFields(t *testing.T) {
 		t.Error("keyed: the field does not reach the origin")
 	}
 }
+
+// One keyed cookie says nothing about the others.
+func TestHasCookies(t *testing.T) {
+	o := KeyOptions{Cookie: []string{"currency", "lang"}}
+	for cookies, want := range map[string]bool{
+		"currency=EUR":                  true,
+		"currency=EUR; lang=de":         true,
+		"currency=EUR; sessionid=alice": false,
+		"sessionid=alice":               false,
+	} {
+		if got := o.hasCookies(http.Header{"Cookie": {cookies}}); got != want {
+			t.Errorf("hasCookies(%q) = %v, want %v", cookies, got, want)
+		}
+	}
+}

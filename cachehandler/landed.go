@@ -94,5 +94,8 @@ func (x *exchange) originFailed(l landing) step {
 		}
 	}
 	x.fetched(resultMiss, httpcache.OriginFailed, l)
+	if x.led != nil { // what the handlers set before they failed
+		setHeader(x.w.Header(), x.led.rec.header)
+	}
 	return x.fail(l.err)
 }

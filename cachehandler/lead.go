@@ -2,16 +2,14 @@ package cachehandler
 
 import (
 	"context"
-	"maps"
 	"time"
 )
 
 // This file is the fetch of a client that takes the whole response. It runs in
 // the goroutine of that client's handler, which shares its Replacer and its
 // variables with the handlers behind the cache, as if there were no cache, and
-// returns when they have. That saves a copy of everything handlers write to and a
-// switch of goroutines before the first byte. They even write to its header,
-// until it turns out that the answer is an object's.
+// returns when they have. That saves a copy of what handlers write to and a
+// switch of goroutines before the first byte.
 
 // takesWhole reports that the client takes whatever comes, whole. Who asks for
 // a part, or whether something changed, need not wait for the end of the body.
@@ -34,8 +32,7 @@ func (x *exchange) takesWhole() bool {
 func (x *exchange) lead() step {
 	f := x.newFetch()
 	x.led, f.led, f.leader, f.loan.w = f, true, x, x.w
-	f.rec.header = x.w.Header()
-	f.rec.outer = maps.Clone(f.rec.header)
+	f.rec.begin(x.w.Header())
 	f.client = x.r.Header.Clone()
 	f.req = x.r.WithContext(f.ctx) // with the same header: placeholders are of x.r
 	f.toOrigin()
@@ -62,57 +59,42 @@ type delivery struct {
 
 const (
 	// shortBody is how long an announced body may be to be given shortly for
-	// arriving as a whole: then the leader itself sends it.
+	// arriving as a whole: then the leader itself sends it, in one piece.
 	shortBody = 64 << 10
 	shortly   = time.Millisecond
-	// firstPiece is how much of it the leader sends at once. An HTTP/1
-	// connection whose client asks has room for that, so nobody waits for a
-	// slow one.
-	firstPiece = 16 << 10
 )
 
-// beginDelivery is called by the recorder before it writes p to a body that
-// will not be complete then, or with now if a handler flushes.
-func (f *fetch) beginDelivery(p []byte, now bool) {
+// beginDelivery is called by the recorder before it writes to a body that will
+// not be complete then, or with now if a handler flushes. No byte of the body is
+// ever written to the client here: that could block, and everybody would wait.
+func (f *fetch) beginDelivery(now bool) {
 	x := f.leader
 	if !f.led || x.r.Context().Err() != nil {
 		return
 	}
-	now = now || f.rec.length < 0 || f.rec.length > shortBody
-	if f.delivery == nil {
-		if now || len(p) > firstPiece || x.r.ProtoMajor != 1 {
-			p = nil
-		}
-		if !f.prepareDelivery(p) {
-			return
-		}
+	if f.delivery == nil && !f.prepareDelivery() {
+		return
 	}
-	f.delivery.begin(now)
+	f.delivery.begin(now || f.rec.length < 0 || f.rec.length > shortBody)
 }
 
-// prepareDelivery writes the head and a first piece of the body. It does so
-// here because handlers before the cache may then look at placeholders and
-// variables, which handlers behind it must not change meanwhile.
-func (f *fetch) prepareDelivery(first []byte) bool {
+// prepareDelivery writes the head. It does so here because handlers before the
+// cache may then look at placeholders and variables, which handlers behind it
+// must not change meanwhile.
+func (f *fetch) prepareDelivery() bool {
 	x := f.leader
 	x.now = time.Now()
 	if x.take(f); x.reader == nil {
 		return false
 	}
-	f.rec.restore()
 	x.describe()
 	length, known := x.completeLength()
 	x.publish()
 	x.writeHead(x.object.Head.Status, length, known)
-	from, rest := int64(len(first)), int64(-1)
-	if known {
-		rest = length - from
+	if !known {
+		length = -1
 	}
-	if from > 0 {
-		_, _ = x.w.Write(first) // if that fails, so will the rest
-		x.attach(from)
-	}
-	f.delivery = &delivery{send: func() { x.send(from, rest) }, done: make(chan struct{})}
+	f.delivery = &delivery{send: func() { x.send(0, length) }, done: make(chan struct{})}
 	return true
 }
 

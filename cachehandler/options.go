@@ -59,7 +59,7 @@ type CollapseOptions struct {
 	Off bool `json:"off,omitempty"`
 
 	// How long a request waits for the head of another's response before it goes
-	// to the origin itself. Default: 0, as long as that takes.
+	// to the origin itself. Default: `10s`.
 	Wait caddy.Duration `json:"wait,omitempty"`
 }
 
@@ -88,7 +88,6 @@ func (h *Handler) newPolicy() httpcache.Policy {
 	case "store":
 		p.SetCookie = httpcache.SetCookieStore
 	}
-	p.CookieInKey = len(h.Key.Cookie) > 0
 	h.Heuristic.apply(&p)
 	return p
 }

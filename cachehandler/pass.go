@@ -28,7 +28,7 @@ func (x *exchange) pass() step {
 	}
 	x.publish()
 	x.direct = passWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x}
-	if x.r.Method == http.MethodHead && x.object != nil {
+	if x.mayFreshen() {
 		x.direct.outer = maps.Clone(x.w.Header())
 	}
 	x.err = x.next.ServeHTTP(&x.direct, x.r)
@@ -118,6 +118,20 @@ func (x *exchange) remember(h http.Header, status int) {
 		return
 	}
 	x.h.cache.passes.forget(x.key, classOf(x.r.Header))
+}
+
+// mayFreshen reports a HEAD whose answer is as good as one to the cache's own
+// request: what is not in the key did not go to the origin with it.
+func (x *exchange) mayFreshen() bool {
+	if x.r.Method != http.MethodHead || x.object == nil || classOf(x.r.Header) != 0 {
+		return false
+	}
+	for _, name := range overriding {
+		if x.r.Header[name] != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // freshenByHead updates the stored response with the answer to a HEAD, or makes

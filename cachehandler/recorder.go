@@ -1,6 +1,7 @@
 package cachehandler
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -22,17 +23,20 @@ type recorder struct {
 	length    int64
 	direct    http.ResponseWriter
 	swallowed int
-	restored  bool
 }
 
-// restore takes what handlers wrote to the leader's own header out of it.
-func (c *recorder) restore() {
-	if c.restored {
-		return
+// begin gives handlers a header of their own to write to, with what handlers
+// before the cache had set.
+func (c *recorder) begin(outer http.Header) {
+	c.outer = maps.Clone(outer)
+	// Room for what handlers add: growing a map costs more than having it.
+	c.header = make(http.Header, len(outer)+typicalFields)
+	for name, values := range outer {
+		c.header[name] = slices.Clone(values)
 	}
-	c.restored = true
-	setHeader(c.header, c.outer)
 }
+
+const typicalFields = 10
 
 // Header implements http.ResponseWriter.
 func (c *recorder) Header() http.Header { return c.header }
@@ -43,20 +47,11 @@ func (c *recorder) WriteHeader(status int) {
 	case c.status != 0:
 		return
 	case status >= 100 && status < 200:
-		c.inform(status)
+		c.f.loan.inform(status, c.header)
 	default:
 		c.status = status
 		c.judge()
 	}
-}
-
-// inform passes an informational response on.
-func (c *recorder) inform(status int) {
-	if c.f.led {
-		c.f.leader.w.WriteHeader(status)
-		return
-	}
-	c.f.loan.inform(status, c.header)
 }
 
 // Write implements http.ResponseWriter.
@@ -92,7 +87,7 @@ func (c *recorder) fill(p []byte) (int, error) {
 	f.moved()
 	have, _ := c.object.Body.Length()
 	if have+int64(len(p)) != c.length {
-		f.beginDelivery(p, false)
+		f.beginDelivery(false)
 	}
 	if have+int64(len(p)) > f.h.MaxObjectSize && !c.object.Body.Detached() {
 		c.unkeep()
@@ -121,7 +116,7 @@ func (c *recorder) FlushError() error {
 		return http.NewResponseController(c.direct).Flush()
 	}
 	if c.object != nil {
-		c.f.beginDelivery(nil, true)
+		c.f.beginDelivery(true)
 	}
 	return nil
 }
@@ -156,9 +151,6 @@ func (c *recorder) finish(err error) {
 // finishDirect hands over the trailers that handlers set after the body
 // (see [http.ResponseWriter]).
 func (c *recorder) finishDirect() {
-	if c.f.led {
-		return // it is one and the same header
-	}
 	h := c.direct.Header()
 	for name, values := range c.header {
 		if !slices.Equal(h[name], values) {

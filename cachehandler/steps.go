@@ -217,7 +217,7 @@ func (x *exchange) miss() step {
 		return x.passMiss(httpcache.PassMemory)
 	}
 	if x.h.Collapse.Off || x.alone || x.validatedEachTime() {
-		x.flight = &flight{key: string(x.key)}
+		x.flight = x.h.cache.flights.alone(string(x.key))
 		return stepFetch
 	}
 	if x.join() {
@@ -250,16 +250,12 @@ func (x *exchange) validatedEachTime() bool {
 func (x *exchange) wait() step {
 	f := x.flight
 	defer f.waiters.Add(-1)
-	var timeout <-chan time.Time
-	if limit := time.Duration(x.h.Collapse.Wait); limit > 0 {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		timeout = timer.C
-	}
+	timer := time.NewTimer(time.Duration(x.h.Collapse.Wait))
+	defer timer.Stop()
 	select {
 	case <-f.landed:
 		return x.share(f.result)
-	case <-timeout:
+	case <-timer.C:
 		return x.passFor(httpcache.WaitTimeout)
 	case <-x.r.Context().Done():
 		return x.clientGone()
@@ -310,6 +306,6 @@ const statusClientGone = 499
 
 // clientGone ends a walk whose client is no longer there to be answered.
 func (x *exchange) clientGone() step {
-	x.restore()
+	x.outcome.result = resultMiss
 	return x.fail(caddyhttp.Error(statusClientGone, x.r.Context().Err()))
 }
