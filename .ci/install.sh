@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs, with apt, what the tests need and this machine does not have: the
-# servers that stand behind the examples, curl, and the C compiler that Go's
-# race detector links with.
+# Installs what the tests need and this machine does not have. With apt: the
+# servers that stand behind the examples, curl, the C compiler that Go's race
+# detector links with, and Node.js. With npm, into the directory that
+# HTTP_CACHE_TESTS names: the public suite of HTTP cache tests, which needs it.
 set -euo pipefail
 PATH=$PATH:/usr/sbin
 
@@ -14,20 +15,33 @@ need php-fpm '/usr/sbin/php-fpm*'
 need curl curl
 need gcc gcc
 need libc6-dev /usr/include/stdlib.h
+need nodejs node
+need npm npm
 
+install() {
+	# The tests start these servers themselves: none is to be started by its package.
+	local policy=/usr/sbin/policy-rc.d
+	if [ ! -e "$policy" ]; then
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -q
+	apt-get install -q -y --no-install-recommends "$@"
+}
 if [ ${#missing[@]} = 0 ]; then
-	echo 'nothing is missing'
-	exit
+	echo 'apt: nothing is missing'
+else
+	echo "apt: installing ${missing[*]}"
+	install "${missing[@]}"
 fi
-echo "installing ${missing[*]}"
 
-# The tests start these servers themselves: none is to be started by its package.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-	trap 'rm -f "$policy"' EXIT
-	printf '#!/bin/sh\nexit 101\n' >"$policy"
-	chmod 755 "$policy"
+suite=${HTTP_CACHE_TESTS:-}
+if [ -z "$suite" ]; then
+	echo 'npm: HTTP_CACHE_TESTS names no directory for the cache tests'
+elif [ -e "$suite/node_modules/http-cache-tests" ]; then
+	echo "npm: the cache tests are in $suite"
+else
+	npm install --prefix "$suite" --ignore-scripts --no-audit --no-fund http-cache-tests@0.4.5
 fi
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -q
-apt-get install -q -y --no-install-recommends "${missing[@]}"
