@@ -36,7 +36,7 @@ func (x *exchange) statusMember() httpcache.Status {
 		m.TTL, m.HasTTL = o.ttl, true
 	}
 	if o.fwd == httpcache.None {
-		m.Hit = true
+		m.Hit = x.object != nil
 	} else {
 		m.Fwd = fwdToken(o.fwd)
 	}

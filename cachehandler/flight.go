@@ -14,8 +14,8 @@ import (
 type flight struct {
 	key string
 	// What else of requests has to be equal to join: the variant, as far as
-	// Vary is known, the class and the server. The last, since a server may be the
-	// origin of another, whose flight its own answer would wait for.
+	// Vary is known, what may keep the answer from being shared, and the site: one
+	// may be the origin of another, whose flight its own answer would wait for.
 	variant string
 
 	unshared bool // nobody joins it

@@ -1,6 +1,7 @@
 package cachehandler
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -191,7 +192,14 @@ func (c *recorder) unkeep() {
 		return
 	}
 	c.kept = false
-	if err := c.f.h.cache.tier.Remove(c.f.ctx, c.object); err != nil {
+	cache := c.f.h.cache
+	objects, err := cache.tier.Get(c.f.ctx, []byte(c.object.Key))
+	for _, o := range objects {
+		if o.Body == c.object.Body { // it, or what a 304 has made of it
+			err = errors.Join(err, cache.tier.Remove(c.f.ctx, o))
+		}
+	}
+	if err != nil {
 		c.f.h.storeFailed("remove", err)
 	}
 }

@@ -233,8 +233,11 @@ func (x *exchange) join() (lead bool) {
 	if x.r.Header["Authorization"] != nil {
 		variant += " authorized"
 	}
+	if x.r.Header["Range"] != nil {
+		variant += " part" // it is given up if the whole is too large
+	}
 	if server, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
-		variant += " " + server.Name()
+		variant += " " + server.Name() + " " + x.r.Host
 	}
 	x.flight, lead = x.h.cache.flights.join(string(x.key), variant)
 	return lead
