@@ -39,7 +39,7 @@ func heapPeak(f func(sample func())) (growth, peak uint64) {
 	return growth, peak
 }
 
-// Issue 2, "It must show" 3: a body that is too large to be stored streams,
+// a body that is too large to be stored streams,
 // whether or not its size is announced, and for two clients as for one.
 func TestLargeBodyStreams(t *testing.T) {
 	size := int64(scale(1<<30, 64<<20))
@@ -104,7 +104,7 @@ func drain(t *testing.T, s *site, path string, size int64, sample func()) {
 	}
 }
 
-// Issue 2, "It must show" 6: a store of 64 MiB through which 600 MB of
+// a store of 64 MiB through which 600 MB of
 // distinct objects pass keeps the process below 250 MB.
 func TestStoreIsBounded(t *testing.T) {
 	const objectSize = 100_000

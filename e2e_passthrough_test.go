@@ -15,7 +15,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Issue 2, "It must show" 3: streams are left alone.
+// streams are left alone.
 
 // Every event arrives before the origin is asked to make the next.
 func TestServerSentEvents(t *testing.T) {

@@ -23,7 +23,7 @@ func (b *barrier) enter(ctx context.Context, want int) bool {
 	return b.until(ctx, func() bool { return b.most >= want })
 }
 
-// Issue 2, "It must show" 2: what is one client's is never another's, and
+// what is one client's is never another's, and
 // concurrent requests for it do not queue. On the cold key all wait for the head
 // of the first answer, for only that can say; then all go to the origin at once.
 func TestPersonalAnswersAreNeitherSharedNorQueued(t *testing.T) {

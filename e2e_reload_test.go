@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// Issue 2, "It must show" 5: reloads in the middle of traffic break no request
+// reloads in the middle of traffic break no request
 // and lose no stored object.
 func TestReloadInTraffic(t *testing.T) {
 	more := make(chan struct{})

@@ -105,7 +105,7 @@ func begunBy(first, rest []byte, more <-chan struct{}) http.HandlerFunc {
 	}
 }
 
-// Issue 2, "It must show" 1: everyone sees the first chunk at the origin's
+// everyone sees the first chunk at the origin's
 // pace, and the origin one request.
 func TestFirstChunkReachesEveryClient(t *testing.T) {
 	more := make(chan struct{})

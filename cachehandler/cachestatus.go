@@ -58,7 +58,7 @@ func saidAlready(why httpcache.Reason, fwd string) bool {
 	return why.String() == fwd
 }
 
-// addCacheStatus appends this cache's member to the field (RFC 9211 section 2:
+// addCacheStatus appends this cache's member to the field (RFC 9211 §2:
 // what is there already is never replaced).
 func (x *exchange) addCacheStatus(h http.Header) {
 	member := x.cacheStatus()
@@ -74,7 +74,7 @@ func (x *exchange) addCacheStatus(h http.Header) {
 }
 
 // age is the value of Age; "" if the origin itself answered this request, of
-// which the field would deny that (RFC 9111 section 5.1).
+// which the field would deny that (RFC 9111 §5.1).
 func (x *exchange) age() string {
 	if x.noAge {
 		return ""

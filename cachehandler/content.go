@@ -8,7 +8,7 @@ import (
 
 // hasContent reports whether a request brings content. HTTP/2 and HTTP/3 may
 // announce none only by the end of the stream, which then has to be waited for
-// (RFC 9113 section 8.1, RFC 9114 section 4.1); a first byte that comes instead
+// (RFC 9113 §8.1, RFC 9114 §4.1); a first byte that comes instead
 // is put back.
 func hasContent(r *http.Request) bool {
 	if r.ContentLength >= 0 || r.ProtoMajor < 2 || r.Body == nil {

@@ -110,7 +110,7 @@ func (x *exchange) writeFields(skip ...string) (h http.Header, spare []string) {
 	if status == "" {
 		return h, spare
 	}
-	if upstream := h["Cache-Status"]; len(upstream) > 0 { // RFC 9211 section 2: added to, never replaced
+	if upstream := h["Cache-Status"]; len(upstream) > 0 { // RFC 9211 §2: added to, never replaced
 		h["Cache-Status"] = append(slices.Clone(upstream), status)
 		return h, spare
 	}
@@ -124,7 +124,7 @@ func setValue(h http.Header, name, value string, spare []string) []string {
 	return spare[1:1:cap(spare)]
 }
 
-// notInNotModified are the stored fields a 304 does without (RFC 9110 section 15.4.5).
+// notInNotModified are the stored fields a 304 does without (RFC 9110 §15.4.5).
 var notInNotModified = []string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range"}
 
 func (x *exchange) deliverNotModified() {
@@ -210,7 +210,7 @@ func (x *exchange) sendComplete(from, n int64) bool {
 }
 
 // abort breaks the connection (or stream) off, after what has arrived: the
-// client must not take a part for the whole (RFC 9112 section 8).
+// client must not take a part for the whole (RFC 9112 §8).
 func (x *exchange) abort() {
 	_ = http.NewResponseController(x.w).Flush()
 	panic(http.ErrAbortHandler)

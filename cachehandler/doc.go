@@ -8,8 +8,9 @@
 //	receive ─┬─ pass ───────────────────────────────► the next handler, untouched
 //	         └─ lookup ─┬─ hit ─────────────────────► deliver
 //	                    ├─ stale ── (refresh) ──────► deliver
-//	                    └─ miss ─┬─ fetch ─┬────────► deliver, while it arrives
-//	                             └─ wait ──┘└───────► pass
+//	                    └─ miss ─┬─ fetch ──────────► deliver, while it arrives
+//	                             ├─ wait ───────────► deliver, with another's fetch
+//	                             └─ wait ─ pass ────► if that is not to be shared
 //
 // The words, one for each concept, in code, logs, metrics and documents:
 //
@@ -23,7 +24,8 @@
 //
 // Invariants:
 //   - An object has exactly one filler (the fetch) and any number of readers;
-//     the client that caused the fetch is one of the readers and nothing more.
+//     the client that caused the fetch is one of the readers. The fetch may
+//     run in that client's goroutine, but never waits for the client.
 //   - An answer reaches a second client only after its head proved storable.
 //   - A body that did not arrive whole is never delivered as if it had, and
 //     never found again.

@@ -120,7 +120,7 @@ var conditional = [...]string{
 }
 
 // toOrigin makes the client's request the cache's own. A stored object is
-// validated (RFC 9111 section 4.3).
+// validated (RFC 9111 §4.3).
 func (f *fetch) toOrigin() {
 	f.req.Method = http.MethodGet // a HEAD may have found the object stale
 	for _, name := range conditional {

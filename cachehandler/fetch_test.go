@@ -41,7 +41,7 @@ func TestAbortBeforeTheHeadIsTheClients(t *testing.T) {
 	}
 }
 
-// RFC 9111 section 3.3: what did not arrive whole is not taken for whole.
+// RFC 9111 §3.3: what did not arrive whole is not taken for whole.
 func TestIncompleteBodies(t *testing.T) {
 	tests := []struct {
 		name string
@@ -191,7 +191,7 @@ func TestUnstorableAnswersAreNotShared(t *testing.T) {
 	}
 }
 
-// RFC 9110 section 15.2: informational responses are passed on at once.
+// RFC 9110 §15.2: informational responses are passed on at once.
 func TestEarlyHintsReachTheClient(t *testing.T) {
 	h := newHandler(t)
 	var got []int

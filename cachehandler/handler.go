@@ -59,7 +59,7 @@ type Handler struct {
 	MaxTTL caddy.Duration `json:"max_ttl,omitempty"`
 
 	// The lifetime of responses that say when they were last modified but not
-	// how long they are fresh (RFC 9111 section 4.2.2). Default: 10 percent of the
+	// how long they are fresh (RFC 9111 §4.2.2). Default: 10 percent of the
 	// time since then, at most `24h`.
 	Heuristic *Heuristic `json:"heuristic,omitempty"`
 
@@ -246,7 +246,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return x.walk()
 }
 
-// isToken follows RFC 9651 section 3.3.4 for the characters a member of
+// isToken follows RFC 9651 §3.3.4 for the characters a member of
 // Cache-Status may begin with and contain, less the odd ones.
 func isToken(s string) bool {
 	for i, c := range s {

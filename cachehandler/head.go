@@ -1,6 +1,7 @@
 package cachehandler
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -35,7 +36,7 @@ func (c *recorder) judge() {
 func (c *recorder) exchange() (*httpcache.Exchange, store.Layers) {
 	own, layers := ownFields(c.header, c.outer)
 	now := time.Now()
-	if own["Date"] == nil { // RFC 9110 section 6.6.1: it is the time of receipt
+	if own["Date"] == nil { // RFC 9110 §6.6.1: it is the time of receipt
 		own["Date"] = []string{now.UTC().Format(http.TimeFormat)}
 	}
 	return &httpcache.Exchange{
@@ -45,7 +46,7 @@ func (c *recorder) exchange() (*httpcache.Exchange, store.Layers) {
 	}, layers
 }
 
-// judgeNotModified freshens the stored object (RFC 9111 section 4.3.4).
+// judgeNotModified freshens the stored object (RFC 9111 §4.3.4).
 func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) {
 	f := c.f
 	unsuffixETag(x.Header, f.base.Head)
@@ -82,7 +83,7 @@ func unsuffixETag(h http.Header, stored *httpcache.Stored) {
 }
 
 // failedButStale reports an answer that stale-if-error covers: a stored
-// response is better (RFC 5861 section 4).
+// response is better (RFC 5861 §4).
 func (c *recorder) failedButStale() bool {
 	if c.f.base == nil || c.status < http.StatusInternalServerError {
 		return false
@@ -108,9 +109,8 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 	}
 	o := &store.Object{Key: f.flight.key, Head: head, Body: store.NewBody(c.length), Layers: layers}
 	if !f.flight.outdated.Load() {
-		if err := f.h.cache.tier.Put(f.ctx, o, f.h.Vary.Max); err != nil {
-			f.h.storeFailed("put", err)
-			c.judgeUnstorable(httpcache.StoreFailed)
+		if why := f.h.put(f.ctx, o); why != httpcache.None {
+			c.judgeUnstorable(why)
 			return
 		}
 		c.kept = true
@@ -123,6 +123,19 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 	f.loan.attach(o.Body)
 	f.personal = unkept(x.Header, &head.Fields)
 	f.land(landing{object: o, stored: c.kept, status: c.status})
+}
+
+// put stores an object, or says why not.
+func (h *Handler) put(ctx context.Context, o *store.Object) httpcache.Reason {
+	err := h.cache.tier.Put(ctx, o, h.Vary.Max)
+	switch {
+	case err == nil:
+		return httpcache.None
+	case errors.Is(err, store.ErrFull):
+		return httpcache.StoreFull
+	}
+	h.storeFailed("put", err)
+	return httpcache.StoreFailed
 }
 
 // storable is httpcache.Store and what only this handler knows.
@@ -176,7 +189,7 @@ func (c *recorder) forgetBase() {
 
 // unkept are the fields that are not stored with a response, such as a stripped
 // Set-Cookie or what private="…" names. They are the leader's alone. (What a 304
-// says about content is about none, RFC 9111 section 3.2.)
+// says about content is about none, RFC 9111 §3.2.)
 func unkept(h http.Header, kept *httpcache.Fields) (personal http.Header) {
 	for name, values := range h {
 		if len(values) == 0 || values[0] == "" || name == "Age" || strings.HasPrefix(name, "Content-") || kept.Get(name) != "" {

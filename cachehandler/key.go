@@ -14,7 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// maxKeyBytes bounds a key. A longer one is a pass: RFC 9110 section 4.1 asks
+// maxKeyBytes bounds a key. A longer one is a pass: RFC 9110 §4.1 asks
 // for URIs of 8000 octets at least, and nobody benefits from storing longer ones.
 const maxKeyBytes = 8 << 10
 
@@ -120,7 +120,7 @@ func originalURL(r *http.Request) *url.URL {
 }
 
 // appendURI adds scheme, host, path and query. Paths are compared as they are
-// spelled (RFC 3986 section 6.2.1): an origin may see a difference that a
+// spelled (RFC 3986 §6.2.1): an origin may see a difference that a
 // normalisation would hide.
 func (o *KeyOptions) appendURI(dst []byte, secure bool, host string, uri *url.URL) []byte {
 	scheme, port := "http", ":80"
@@ -131,7 +131,7 @@ func (o *KeyOptions) appendURI(dst []byte, secure bool, host string, uri *url.UR
 		dst = append(append(dst, scheme...), ':')
 	}
 	if !o.noHost {
-		// RFC 9110 section 4.2.3: the host is case-insensitive, a default port is none.
+		// RFC 9110 §4.2.3: the host is case-insensitive, a default port is none.
 		dst = appendLower(append(dst, "//"...), strings.TrimSuffix(host, port))
 	}
 	dst = appendPath(dst, uri)

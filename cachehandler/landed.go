@@ -85,7 +85,7 @@ func (x *exchange) fetched(r result, why httpcache.Reason, l landing) {
 }
 
 // originFailed answers with a stale response, where one may be used (RFC 9111
-// section 4.2.4, RFC 5861 section 4), and else with the failure.
+// section 4.2.4, RFC 5861 §4), and else with the failure.
 func (x *exchange) originFailed(l landing) step {
 	if x.object != nil {
 		if ok, why := x.h.policy.ReuseOnError(x.object.Head, x.r.Header, l.status, x.now); ok {

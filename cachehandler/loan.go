@@ -68,7 +68,7 @@ func (l *loan) open() bool {
 	return l.w != nil
 }
 
-// inform passes an informational response on at once (RFC 9110 section 15.2,
+// inform passes an informational response on at once (RFC 9110 §15.2,
 // RFC 8297).
 func (l *loan) inform(status int, header http.Header) {
 	l.mu.Lock()

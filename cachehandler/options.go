@@ -138,7 +138,7 @@ func (o *VaryOptions) validate() error {
 }
 
 // validateNames checks names of fields, or of cookies: they have the same
-// syntax (RFC 6265 section 4.1.1).
+// syntax (RFC 6265 §4.1.1).
 func validateNames(names []string) error {
 	for _, name := range names {
 		if !httpguts.ValidHeaderFieldName(name) {

@@ -131,7 +131,7 @@ func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	return nil
 }
 
-// fwdToken is the reason the origin was asked as RFC 9211 section 2.2 knows it.
+// fwdToken is the reason the origin was asked as RFC 9211 §2.2 knows it.
 func fwdToken(why httpcache.Reason) string {
 	switch why {
 	case httpcache.Method:
@@ -147,7 +147,7 @@ func fwdToken(why httpcache.Reason) string {
 		return "stale"
 	case httpcache.RangeRequest:
 		return "partial"
-	case httpcache.Bypassed, httpcache.Upgrade, httpcache.RequestBody, httpcache.KeyTooLong, httpcache.StoreFailed:
+	case httpcache.Bypassed, httpcache.Upgrade, httpcache.RequestBody, httpcache.KeyTooLong, httpcache.StoreFailed, httpcache.StoreFull:
 		return "bypass"
 	default:
 		return "miss"

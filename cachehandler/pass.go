@@ -135,7 +135,7 @@ func (x *exchange) mayFreshen() bool {
 }
 
 // freshenByHead updates the stored response with the answer to a HEAD, or makes
-// it stale if that is about another response (RFC 9111 section 4.3.5).
+// it stale if that is about another response (RFC 9111 §4.3.5).
 func (x *exchange) freshenByHead(h http.Header) {
 	old, now := x.object, time.Now()
 	head, _, ok := httpcache.FreshenHead(old.Head, &httpcache.Exchange{

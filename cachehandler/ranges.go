@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 )
 
-// deliverRange answers a request for a part (RFC 9110 section 14).
+// deliverRange answers a request for a part (RFC 9110 §14).
 func (x *exchange) deliverRange(length int64, known bool) step {
 	if !known {
 		return x.deliverOpenRange()
@@ -80,7 +80,7 @@ func (x *exchange) writePart(r httpcache.Range, length int64) {
 	x.send(r.Start, r.Length)
 }
 
-// writeParts writes several parts as multipart/byteranges (RFC 9110 section 14.6).
+// writeParts writes several parts as multipart/byteranges (RFC 9110 §14.6).
 func (x *exchange) writeParts(ranges []httpcache.Range, length int64) {
 	h, _ := x.writeFields()
 	contentType := h.Get("Content-Type")

@@ -19,8 +19,8 @@ type step uint8
 const (
 	stepReceive step = iota // is it for the cache at all?
 	stepLookup              // what is stored under its key, and may it be used?
-	stepHit                 // fresh: answer with it
-	stepStale               // stale but good enough: answer with it, refresh it behind
+	stepHit                 // fresh, or as stale as the request takes: answer with it
+	stepStale               // stale within its window: answer with it, refresh it behind
 	stepMiss                // nothing to answer with: lead a fetch, join one, or pass
 	stepWait                // joined: until the head of the other's answer is there
 	stepFetch               // lead: ask the origin, for everybody who waits
@@ -67,7 +67,7 @@ type exchange struct {
 
 	reader   *store.Reader // of a body that still arrives
 	personal http.Header   // fields for this client alone, not stored
-	noAge    bool          // the origin itself answered this request (RFC 9111 section 5.1)
+	noAge    bool          // the origin itself answered this request (RFC 9111 §5.1)
 
 	outcome outcome
 	values  [16]string // of the header that is written: part of this allocation
@@ -83,7 +83,7 @@ func (x *exchange) walk() error {
 	return x.err
 }
 
-// receive passes what no cache may answer (RFC 9111 section 4: other methods,
+// receive passes what no cache may answer (RFC 9111 §4: other methods,
 // other protocols, requests with content) and makes the key of the rest.
 func (x *exchange) receive() step {
 	if httpguts.HeaderValuesContainsToken(x.r.Header["Connection"], "upgrade") || x.r.Method == http.MethodConnect {
@@ -127,8 +127,8 @@ func wantsStream(request http.Header) bool {
 	return false
 }
 
-// lookup selects the stored response for the request (RFC 9111 section 4.1)
-// and decides what it is good for (section 4).
+// lookup selects the stored response for the request (RFC 9111 §4.1)
+// and decides what it is good for (§4).
 func (x *exchange) lookup() step {
 	x.object, x.vary = nil, nil
 	objects, err := x.h.cache.tier.Get(x.r.Context(), x.key)
@@ -192,7 +192,7 @@ func (x *exchange) hit() step {
 	return stepDeliver
 }
 
-// stale serves within stale-while-revalidate (RFC 5861 section 3).
+// stale serves within stale-while-revalidate (RFC 5861 §3).
 func (x *exchange) stale() step {
 	x.refresh()
 	x.outcome.result = resultStale
@@ -203,7 +203,7 @@ func (x *exchange) stale() step {
 func (x *exchange) miss() step {
 	p := &x.h.policy
 	switch {
-	case p.OnlyIfCached(x.r.Header): // RFC 9111 section 5.2.1.7
+	case p.OnlyIfCached(x.r.Header): // RFC 9111 §5.2.1.7
 		x.outcome.result, x.outcome.reason = resultMiss, httpcache.OnlyIfCached
 		x.object = nil
 		return x.fail(caddyhttp.Error(http.StatusGatewayTimeout, errors.New("only-if-cached, and nothing is stored")))
@@ -297,7 +297,7 @@ func (x *exchange) passMiss(why httpcache.Reason) step {
 func (x *exchange) fail(err error) step {
 	x.err = err
 	x.publish()
-	if x.outcome.fwd != httpcache.None || x.object != nil { // else the answer is our own (RFC 9211 section 2)
+	if x.outcome.fwd != httpcache.None || x.object != nil { // else the answer is our own (RFC 9211 §2)
 		x.addCacheStatus(x.w.Header())
 	}
 	return stepDone

@@ -19,6 +19,7 @@ const (
 	RangeRequest   // a part was asked for, nothing whole is stored
 	WaitTimeout    // it waited long enough for another's fetch
 	StoreFailed    // the store did not answer
+	StoreFull      // slow clients still read too much of what it dropped
 	KeyTooLong     // a key over the bound
 	ForOrigin      // If-Match or If-Unmodified-Since: only the origin may say
 
@@ -34,11 +35,10 @@ const (
 	StatusNotCacheable // a status this cache does not store
 	MustUnderstand     // a status it does not understand
 	PartialContent
-	Stream        // an event stream, gRPC, Incremental: it is not to be held
-	HasTrailer    // it announces trailers
-	TooLarge      // over max_object_size
-	TypeMismatch  // the extension asked for is not what came (cache deception)
-	VariantsLimit // too many variants
+	Stream       // an event stream, gRPC, Incremental: it is not to be held
+	HasTrailer   // it announces trailers
+	TooLarge     // over max_object_size
+	TypeMismatch // the extension asked for is not what came (cache deception)
 
 	// What a stored answer is to a request.
 	Fresh
@@ -58,7 +58,6 @@ const (
 	URIMiss         // nothing stored under the key
 	Collapsed       // shared with a concurrent request
 	OriginFailed    // the origin gave an error or none
-	UnsafeMethod    // it invalidates
 
 	reasonCount
 )

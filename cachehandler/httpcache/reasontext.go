@@ -17,6 +17,7 @@ var reasonTable = [reasonCount]reasonEntry{
 	RangeRequest:   {"range-request", "A part was asked for and nothing whole is stored.", "RFC 9110 §14.2"},
 	WaitTimeout:    {"wait-timeout", "The fetch of another request took too long to wait for.", ""},
 	StoreFailed:    {"store-failed", "The store did not answer.", ""},
+	StoreFull:      {"store-full", "Slow clients still read too much of what the store has dropped.", ""},
 	KeyTooLong:     {"key-too-long", "The key is longer than the bound.", ""},
 	ForOrigin:      {"for-origin", "If-Match and If-Unmodified-Since are the origin's to evaluate.", "RFC 9111 §4.3.2"},
 
@@ -35,7 +36,6 @@ var reasonTable = [reasonCount]reasonEntry{
 	HasTrailer:         {"trailer", "The response announces trailers.", "RFC 9110 §6.5"},
 	TooLarge:           {"too-large", "The response is larger than max_object_size.", ""},
 	TypeMismatch:       {"type-mismatch", "The content is not what the extension in the path says (web cache deception).", ""},
-	VariantsLimit:      {"variants-limit", "There are too many variants under this key.", ""},
 
 	Fresh:           {"fresh", "The stored response is fresh.", "RFC 9111 §4.2"},
 	Expired:         {"expired", "The stored response is stale.", "RFC 9111 §4.2"},
@@ -54,5 +54,4 @@ var reasonTable = [reasonCount]reasonEntry{
 	URIMiss:         {"uri-miss", "Nothing is stored under the key.", "RFC 9111 §4"},
 	Collapsed:       {"collapsed", "The answer is shared with a concurrent request.", "RFC 9211 §2.6"},
 	OriginFailed:    {"origin-failed", "The origin failed or did not answer.", "RFC 9111 §4.3.3"},
-	UnsafeMethod:    {"unsafe-method", "The method may have changed the resource, so what is stored is invalid.", "RFC 9111 §4.4"},
 }

@@ -207,6 +207,7 @@ func TestRandomOperations(t *testing.T) {
 	if s := tier.Stats(); s.Objects != 0 || s.Bytes != 0 || tier.ranking.Len() != 0 || s.Evictions == 0 {
 		t.Errorf("Stats = %+v after all is removed, %d ranked", s, tier.ranking.Len())
 	}
+	awaitLingering(t, tier, 0)
 }
 
 func operate(t *testing.T, tier *Tier, rng *rand.Rand) {
@@ -236,7 +237,7 @@ func operate(t *testing.T, tier *Tier, rng *rand.Rand) {
 		case step%50 == 0:
 			tier.SetBudget(int64(2+rng.IntN(2)) << 20)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, store.ErrFull) { // which depends on the collector
 			t.Errorf("step %d: %v", step, err)
 		}
 	}
