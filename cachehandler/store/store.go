@@ -4,9 +4,15 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 )
+
+// ErrFull is what Put returns when a tier takes nothing new for now: what it has
+// dropped is still being read, and takes too much memory already. It is no
+// failure of the tier; the response is just not stored.
+var ErrFull = errors.New("store is full of what is still being read")
 
 // Object is one stored response: an immutable head and a body with exactly one
 // filler and any number of readers. A freshened response is a new Object with

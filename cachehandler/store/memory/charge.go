@@ -16,7 +16,8 @@ import (
 // in the map. TestOverhead measures it.
 const overhead = 1024
 
-// charge is what one body costs, for all entries that have it.
+// charge is what one body costs, for all entries that have it. It must not lead
+// to the body, which leads to it: see linger.
 type charge struct {
 	tier *Tier
 	key  string
@@ -24,6 +25,7 @@ type charge struct {
 	mu      sync.Mutex
 	entries int   // listed ones; a charge that falls to 0 is over for good
 	bytes   int64 // counted in tier.used while entries > 0
+	after   *linger
 }
 
 // headBytes is what o costs beside its body.
@@ -43,14 +45,20 @@ func (c *charge) acquire() {
 	c.mu.Unlock()
 }
 
-func (c *charge) release() {
+// release ends the charge with the last entry. From then on the body lingers, if
+// it is worth counting.
+func (c *charge) release(body *store.Body) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entries--
-	if c.entries == 0 {
-		c.tier.used.Add(-c.bytes)
-		c.bytes = 0
+	if c.entries > 0 {
+		return
 	}
+	c.tier.used.Add(-c.bytes)
+	if lingers(body) {
+		c.after = newLinger(c.tier.lingering, body, c.bytes)
+	}
+	c.bytes = 0
 }
 
 // over reports whether no entry has the body any more.
@@ -66,12 +74,14 @@ func (c *charge) size() int64 {
 	return c.bytes
 }
 
-// grow is the body's OnGrow. What a body does after its object is gone is not
-// the tier's any more.
+// grow is the body's OnGrow. What a body does after its object is gone is not in
+// the budget any more.
 func (c *charge) grow(delta int64) {
 	c.mu.Lock()
 	if c.entries == 0 {
+		after := c.after
 		c.mu.Unlock()
+		after.grow(delta)
 		return
 	}
 	c.bytes += delta
@@ -110,7 +120,7 @@ func (t *Tier) listLocked(e, like *entry) {
 // unlistLocked undoes that.
 func (t *Tier) unlistLocked(e *entry) {
 	e.listed = false
-	e.charge.release()
+	e.charge.release(e.object.Body)
 	t.used.Add(-e.head)
 	t.objects.Add(-1)
 

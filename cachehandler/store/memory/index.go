@@ -64,14 +64,24 @@ func (s *shard) snapshot() [][]*store.Object {
 func (t *Tier) newEntryLocked(r *record, o *store.Object) (e *entry, shared bool) {
 	e = &entry{object: o, head: headBytes(o)}
 	e.Value, e.Hits, e.ID = e, &r.hits, t.id(o)
-	for _, other := range r.entries {
-		if other.object.Body == o.Body {
-			e.charge = other.charge
-			return e, true
-		}
+	if e.charge = r.chargeOf(o.Body); e.charge != nil {
+		return e, true
 	}
 	e.charge = &charge{tier: t, key: o.Key}
 	return e, false
+}
+
+// chargeOf returns the charge of the entries with a body, nil if there is none.
+func (r *record) chargeOf(body *store.Body) *charge {
+	if r == nil {
+		return nil
+	}
+	for _, e := range r.entries {
+		if e.object.Body == body {
+			return e.charge
+		}
+	}
+	return nil
 }
 
 // with returns the entries with e in front, as far as maxVariants allows: of

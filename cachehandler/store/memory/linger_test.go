@@ -32,7 +32,7 @@ func TestFullOfReaders(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tier := New(budget)
+			tier := newStrict(budget)
 			readers := fillWithReaders(t, tier, size, c.drop)
 			if n := tier.lingering.Load(); n <= 4*budget || n > 4*budget+size {
 				t.Errorf("%d bytes linger when the tier is full", n)
@@ -101,7 +101,7 @@ func awaitLingering(t *testing.T, tier *Tier, want int64) {
 // TestFullServes: a tier that takes nothing new still answers and updates what
 // it has.
 func TestFullServes(t *testing.T) {
-	tier := New(4 << 20)
+	tier := newStrict(4 << 20)
 	kept := object("https://kept/", store.BodyOf(make([]byte, 1000)))
 	put(t, tier, kept)
 	for range 100 {
@@ -133,7 +133,7 @@ func TestFullServes(t *testing.T) {
 // stored, though it waits for the collector.
 func TestGarbageIsNotLingering(t *testing.T) {
 	const budget, size, objects = 64 << 20, 1 << 20, 600
-	tier := New(budget)
+	tier := newStrict(budget)
 	var most int64
 	chunk := make([]byte, 64<<10)
 	for i := range objects {
@@ -160,7 +160,7 @@ func TestGarbageIsNotLingering(t *testing.T) {
 // for what it holds, not for what it held.
 func TestLingersAsMuchAsItHolds(t *testing.T) {
 	const budget = 8 << 20
-	tier := New(budget)
+	tier := newStrict(budget)
 	o := object("https://a/", store.NewBody(-1))
 	put(t, tier, o)
 	r, err := o.Body.Open(0)
@@ -211,7 +211,7 @@ func TestLingersAsMuchAsItHolds(t *testing.T) {
 // TestSmallOnesDoNotLinger: they are not worth the counting.
 func TestSmallOnesDoNotLinger(t *testing.T) {
 	for size, want := range map[int]int64{lingerFrom - 1: 0, lingerFrom: lingerFrom} {
-		tier := New(1 << 20)
+		tier := newStrict(1 << 20)
 		o := object("https://a/", store.BodyOf(make([]byte, size)))
 		put(t, tier, o)
 		if err := tier.Remove(t.Context(), o); err != nil {
@@ -229,7 +229,7 @@ func TestSmallOnesDoNotLinger(t *testing.T) {
 func TestListedAgainIsCollected(t *testing.T) {
 	gone := make(chan struct{})
 	func() {
-		tier := New(8 << 20)
+		tier := newStrict(8 << 20)
 		o := object("https://a/", store.BodyOf(make([]byte, 1<<20)))
 		for range 3 {
 			put(t, tier, o)
@@ -252,4 +252,11 @@ func TestListedAgainIsCollected(t *testing.T) {
 		}
 	}
 	t.Error("the body is still there")
+}
+
+// newStrict is New without the least that may linger.
+func newStrict(budget int64) *Tier {
+	t := New(budget)
+	t.lingerLeast = 0
+	return t
 }

@@ -11,6 +11,10 @@
 // detached: its readers go on, nothing of it is kept. An object that alone is
 // larger than the budget never stays.
 //
+// What is dropped stays on the heap as long as somebody reads it. The budget
+// cannot bound that, so it is counted apart, and when it is too much nothing new
+// is taken: see linger.go.
+//
 // Locks are taken in this order: evicting, one shard, ranking, one charge. None
 // but evicting is held while a Body is called, which may call back.
 package memory
@@ -42,6 +46,9 @@ type Tier struct {
 	objects   atomic.Int64
 	evictions atomic.Int64
 	closed    atomic.Bool
+	lingering *atomic.Int64 // apart from the tier: cleanups refer to it, see linger
+
+	lingerLeast int64 // the constant, but in tests
 
 	seed   maphash.Seed
 	shards [shardCount]shard
@@ -60,7 +67,7 @@ var _ store.Tier = (*Tier)(nil)
 
 // New returns an empty tier that holds at most budget bytes.
 func New(budget int64) *Tier {
-	t := &Tier{seed: maphash.MakeSeed()}
+	t := &Tier{seed: maphash.MakeSeed(), lingering: new(atomic.Int64)}
 	t.budget.Store(budget)
 	for i := range t.shards {
 		t.shards[i].records = make(map[string]*record)
@@ -89,15 +96,16 @@ func (t *Tier) Get(_ context.Context, key []byte) ([]*store.Object, error) {
 	return objects, nil
 }
 
-// Put implements store.Tier.
+// Put implements store.Tier. It returns store.ErrFull while too much of what was
+// dropped is still read.
 func (t *Tier) Put(_ context.Context, o *store.Object, maxVariants int) error {
 	s := t.shard(o.Key)
 	s.mu.Lock()
-	if t.closed.Load() {
-		s.mu.Unlock()
-		return errClosed
-	}
 	r := s.records[o.Key]
+	if err := t.refuses(r, o); err != nil {
+		s.mu.Unlock()
+		return err
+	}
 	if r == nil {
 		r = new(record)
 		s.records[o.Key] = r
@@ -111,6 +119,18 @@ func (t *Tier) Put(_ context.Context, o *store.Object, maxVariants int) error {
 	}
 	detach(dropped)
 	t.evict()
+	return nil
+}
+
+// refuses says why o may not be put into r, which may be nil. One whose body is
+// there already costs nothing more.
+func (t *Tier) refuses(r *record, o *store.Object) error {
+	switch {
+	case t.closed.Load():
+		return errClosed
+	case t.full() && r.chargeOf(o.Body) == nil:
+		return store.ErrFull
+	}
 	return nil
 }
 
