@@ -67,7 +67,7 @@ var _ store.Tier = (*Tier)(nil)
 
 // New returns an empty tier that holds at most budget bytes.
 func New(budget int64) *Tier {
-	t := &Tier{seed: maphash.MakeSeed(), lingering: new(atomic.Int64)}
+	t := &Tier{seed: maphash.MakeSeed(), lingering: new(atomic.Int64), lingerLeast: lingerLeast}
 	t.budget.Store(budget)
 	for i := range t.shards {
 		t.shards[i].records = make(map[string]*record)
