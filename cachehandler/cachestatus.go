@@ -11,7 +11,7 @@ import (
 )
 
 // cacheStatus is this cache's member of the Cache-Status field (RFC 9211
-// section 2); "" if it is turned off.
+// §2); "" if it is turned off.
 func (x *exchange) cacheStatus() string {
 	o := &x.outcome
 	switch {
@@ -59,18 +59,18 @@ func saidAlready(why httpcache.Reason, fwd string) bool {
 }
 
 // addCacheStatus appends this cache's member to the field (RFC 9211 §2:
-// what is there already is never replaced).
-func (x *exchange) addCacheStatus(h http.Header) {
+// what is there already is never replaced). A field of its own comes out of
+// spare; what is left of that is returned.
+func (x *exchange) addCacheStatus(h http.Header, spare []string) []string {
 	member := x.cacheStatus()
 	if member == "" {
-		return
+		return spare
 	}
 	if upstream := h["Cache-Status"]; len(upstream) > 0 {
 		h["Cache-Status"] = append(slices.Clone(upstream), member)
-		return
+		return spare
 	}
-	x.values[0] = member
-	h["Cache-Status"] = x.values[:1:1]
+	return setValue(h, "Cache-Status", member, spare)
 }
 
 // age is the value of Age; "" if the origin itself answered this request, of

@@ -106,15 +106,7 @@ func (x *exchange) writeFields(skip ...string) (h http.Header, spare []string) {
 	if age := x.age(); age != "" {
 		spare = setValue(h, "Age", age, spare)
 	}
-	status := x.cacheStatus()
-	if status == "" {
-		return h, spare
-	}
-	if upstream := h["Cache-Status"]; len(upstream) > 0 { // RFC 9211 §2: added to, never replaced
-		h["Cache-Status"] = append(slices.Clone(upstream), status)
-		return h, spare
-	}
-	return h, setValue(h, "Cache-Status", status, spare)
+	return h, x.addCacheStatus(h, spare)
 }
 
 // setValue sets one value out of spare, and returns what is left of it.

@@ -13,12 +13,10 @@ import (
 func (x *exchange) share(l landing) step {
 	x.now = time.Now()
 	switch {
-	case l.alone:
+	case l.alone || l.err == nil && l.object == nil:
 		return x.passFor(httpcache.PassMemory)
 	case l.err != nil:
 		return x.originFailed(l)
-	case l.object == nil:
-		return x.passFor(httpcache.PassMemory)
 	}
 	o := l.object
 	if !x.h.policy.Selects(o.Head, x.r.Header) {
@@ -85,7 +83,7 @@ func (x *exchange) fetched(r result, why httpcache.Reason, l landing) {
 }
 
 // originFailed answers with a stale response, where one may be used (RFC 9111
-// section 4.2.4, RFC 5861 §4), and else with the failure.
+// §4.2.4, RFC 5861 §4), and else with the failure.
 func (x *exchange) originFailed(l landing) step {
 	if x.object != nil {
 		if ok, why := x.h.policy.ReuseOnError(x.object.Head, x.r.Header, l.status, x.now); ok {

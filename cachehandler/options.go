@@ -17,7 +17,7 @@ import (
 type Lifetime struct {
 	// The statuses it is for; a single digit stands for the class, such as 4
 	// for 4xx. Default: those that HTTP calls cacheable by default (RFC 9110
-	// section 15.1) and those the origin gave a lifetime.
+	// §15.1) and those the origin gave a lifetime.
 	Status []int `json:"status,omitempty"`
 
 	// The lifetime. Default: 0, which is stale at once.

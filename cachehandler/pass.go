@@ -92,7 +92,7 @@ func (x *exchange) passHead(h http.Header, status int) {
 	}
 	x.outcome.fwdStatus = status
 	if status != http.StatusSwitchingProtocols {
-		x.addCacheStatus(h)
+		x.addCacheStatus(h, x.values[:0])
 	}
 }
 
@@ -103,7 +103,7 @@ func (f *fetch) onDirect(why httpcache.Reason, status int) {
 	o.result, o.fwd, o.fwdStatus = resultPass, o.reason, status
 	o.reason = why
 	x.publish()
-	x.addCacheStatus(x.w.Header())
+	x.addCacheStatus(x.w.Header(), x.values[:0])
 }
 
 // remember keeps a key in the pass memory for as long as its answers are not
@@ -151,7 +151,7 @@ func (x *exchange) freshenByHead(h http.Header) {
 }
 
 // invalidate drops what an unsafe method has made out of date (RFC 9111
-// section 4.4): the target and, on the same host, what Location and Content-Location name.
+// §4.4): the target and, on the same host, what Location and Content-Location name.
 func (x *exchange) invalidate(h http.Header, status int) {
 	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
 		return // spares making the target

@@ -161,7 +161,7 @@ func (c *recorder) finishDirect() {
 }
 
 // finishObject completes the object, or aborts it if it is not whole (RFC 9111
-// section 3.3).
+// §3.3).
 func (c *recorder) finishObject(err error) {
 	body := c.object.Body
 	if n, _ := body.Length(); err == nil && c.length >= 0 && n != c.length {

@@ -221,9 +221,29 @@ func (x *exchange) miss() step {
 		return stepFetch
 	}
 	if x.join() {
-		return stepFetch
+		return x.confirm()
 	}
 	return stepWait
+}
+
+// confirm looks again before it leads: another flight may have landed between
+// the look-up and the join, and then nobody needs a second fetch.
+func (x *exchange) confirm() step {
+	objects, err := x.h.cache.tier.Get(x.r.Context(), x.key)
+	if err != nil {
+		return stepFetch
+	}
+	x.now = time.Now()
+	o := x.selectFrom(objects)
+	if o == nil || o == x.object {
+		return stepFetch
+	}
+	if use, why := x.h.policy.Reuse(o.Head, x.r.Header, x.now); use == httpcache.UseFresh {
+		x.object, x.outcome.reason = o, why
+		x.h.cache.flights.land(x.flight, landing{object: o})
+		return stepHit
+	}
+	return stepFetch
 }
 
 // join joins the flight for requests like this one, and reports whether to
@@ -298,7 +318,7 @@ func (x *exchange) fail(err error) step {
 	x.err = err
 	x.publish()
 	if x.outcome.fwd != httpcache.None || x.object != nil { // else the answer is our own (RFC 9211 §2)
-		x.addCacheStatus(x.w.Header())
+		x.addCacheStatus(x.w.Header(), x.values[:0])
 	}
 	return stepDone
 }
