@@ -27,8 +27,8 @@ func (x *exchange) takesWhole() bool {
 	return true
 }
 
-// lead asks the origin. A body that does not come at once is delivered beside
-// it, so that the client's pace is not the pace of the others.
+// lead asks the origin. A body that does not come in one piece is delivered
+// beside it, so that the client's pace is not the pace of the others.
 func (x *exchange) lead() step {
 	f := x.newFetch()
 	x.led, f.led, f.leader, f.loan.w = f, true, x, x.w
@@ -51,31 +51,20 @@ func (x *exchange) lead() step {
 // goes on filling it.
 type delivery struct {
 	send     func()
-	begun    bool        // in its own goroutine, or about to be
-	timer    *time.Timer // begins it; nil if it began at once
 	done     chan struct{}
 	panicked any
 }
 
-const (
-	// shortBody is how long an announced body may be to be given shortly for
-	// arriving as a whole: then the leader itself sends it, in one piece.
-	shortBody = 64 << 10
-	shortly   = time.Millisecond
-)
-
 // beginDelivery is called by the recorder before it writes to a body that will
-// not be complete then, or with now if a handler flushes. No byte of the body is
-// ever written to the client here: that could block, and everybody would wait.
-func (f *fetch) beginDelivery(now bool) {
-	x := f.leader
-	if !f.led || x.r.Context().Err() != nil {
-		return
+// not be complete then, or if a handler flushes. It reports whether the delivery
+// has begun just now. No byte of the body is ever written to the client here:
+// that could block, and everybody would wait.
+func (f *fetch) beginDelivery() bool {
+	if !f.led || f.delivery != nil || f.leader.r.Context().Err() != nil || !f.prepareDelivery() {
+		return false
 	}
-	if f.delivery == nil && !f.prepareDelivery() {
-		return
-	}
-	f.delivery.begin(now || f.rec.length < 0 || f.rec.length > shortBody)
+	go f.delivery.run()
+	return true
 }
 
 // prepareDelivery writes the head. It does so here because handlers before the
@@ -98,21 +87,6 @@ func (f *fetch) prepareDelivery() bool {
 	return true
 }
 
-func (d *delivery) begin(now bool) {
-	switch {
-	case d.timer == nil && !d.begun:
-		d.begun = true
-		if now {
-			go d.run()
-		} else {
-			d.timer = time.AfterFunc(shortly, d.run)
-		}
-	case now && d.timer != nil && d.timer.Stop():
-		d.timer = nil
-		go d.run()
-	}
-}
-
 func (d *delivery) run() {
 	defer close(d.done)
 	defer func() { d.panicked = recover() }()
@@ -122,10 +96,6 @@ func (d *delivery) run() {
 // end is called when the handlers have returned. It breaks the connection off if
 // the body did.
 func (d *delivery) end() {
-	if d.timer != nil && d.timer.Stop() {
-		d.send()
-		return
-	}
 	<-d.done
 	if d.panicked != nil {
 		panic(d.panicked)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 
@@ -87,9 +88,7 @@ func (c *recorder) fill(p []byte) (int, error) {
 	f := c.f
 	f.moved()
 	have, _ := c.object.Body.Length()
-	if have+int64(len(p)) != c.length {
-		f.beginDelivery(false)
-	}
+	begun := have+int64(len(p)) != c.length && f.beginDelivery()
 	if have+int64(len(p)) > f.h.MaxObjectSize && !c.object.Body.Detached() {
 		c.unkeep()
 		c.object.Body.Detach(window(f.h.MaxObjectSize))
@@ -97,6 +96,9 @@ func (c *recorder) fill(p []byte) (int, error) {
 	}
 	if err := c.object.Body.Append(f.ctx, p); err != nil {
 		return 0, err
+	}
+	if begun { // the first piece is sent before the next one is read
+		runtime.Gosched()
 	}
 	return len(p), nil
 }
@@ -117,7 +119,7 @@ func (c *recorder) FlushError() error {
 		return http.NewResponseController(c.direct).Flush()
 	}
 	if c.object != nil {
-		c.f.beginDelivery(true)
+		c.f.beginDelivery()
 	}
 	return nil
 }
