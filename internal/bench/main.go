@@ -77,8 +77,8 @@ func run() error {
 	only := flag.String("only", "", "run only these, comma-separated: "+strings.Join(names(), ", "))
 	strict := flag.Bool("strict", false, "exit with an error when a target is missed")
 	flag.StringVar(&b.caddy, "caddy", "", "a Caddy binary to measure; default: built from this tree")
-	flag.IntVar(&b.rounds, "rounds", 5, "rounds in which the contestants take turns")
-	flag.DurationVar(&b.duration, "duration", 2*time.Second, "of one turn")
+	flag.IntVar(&b.rounds, "rounds", 9, "rounds in which the contestants take turns")
+	flag.DurationVar(&b.duration, "duration", time.Second, "of one turn")
 	flag.Usage = usage
 	flag.Parse()
 
