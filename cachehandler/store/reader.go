@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"io"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -92,7 +93,7 @@ func (r *Reader) Next(ctx context.Context, max int64, wait func()) ([]byte, erro
 // await is Next where a lock is needed: to wait, or to read a detached body.
 func (r *Reader) await(ctx context.Context, max int64, wait func()) ([]byte, error) {
 	b := r.body
-	for {
+	for yielded := false; ; {
 		b.mu.Lock()
 		p, ready, err := r.nextLocked(max)
 		if !r.since.IsZero() {
@@ -107,6 +108,11 @@ func (r *Reader) await(ctx context.Context, max int64, wait func()) ([]byte, err
 		case ctx.Err() != nil:
 			b.mu.Unlock()
 			return nil, ctx.Err()
+		case !yielded: // the filler may have more at hand: wait would be in vain
+			b.mu.Unlock()
+			runtime.Gosched()
+			yielded = true
+			continue
 		case wait != nil:
 			b.mu.Unlock()
 			wait()
