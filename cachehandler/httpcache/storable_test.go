@@ -113,10 +113,12 @@ func TestStore(t *testing.T) {
 
 func TestStoreByStatus(t *testing.T) {
 	modified := "Last-Modified: " + date(-100000)
-	heuristically := map[int]bool{200: true, 203: true, 204: true, 300: true, 301: true, 308: true, 404: true, 405: true, 410: true, 414: true, 501: true}
+	heuristically := map[int]bool{200: true, 203: true, 204: true, 300: true, 301: true, 308: true, 404: true, 405: true, 410: true, 414: true, 451: true, 501: true}
 	never := map[int]Reason{
-		206: PartialContent, // RFC 9111 §3.3
+		206: PartialContent,     // RFC 9111 §3.3
+		226: StatusNotCacheable, // RFC 3229 §10.4.1
 		304: StatusNotCacheable,
+		406: StatusNotCacheable, 408: StatusNotCacheable, 411: StatusNotCacheable, 413: StatusNotCacheable, 415: StatusNotCacheable, 426: StatusNotCacheable,
 		407: StatusNotCacheable, 412: StatusNotCacheable, 416: StatusNotCacheable, 417: StatusNotCacheable, 425: StatusNotCacheable,
 		428: StatusNotCacheable, 429: StatusNotCacheable, 431: StatusNotCacheable, 511: StatusNotCacheable, // RFC 6585
 	}
