@@ -87,7 +87,7 @@ func TestOverridingFields(t *testing.T) {
 	if got, want := keyOf(t, KeyOptions{}, r), "http://a/"; got != want {
 		t.Errorf("untrusted: key = %q, want %q", got, want)
 	}
-	stripOverriding(r, nil)
+	stripUnkeyed(r, nil)
 	if r.Header.Get("X-Forwarded-Host") != "" {
 		t.Error("untrusted: the field reaches the origin")
 	}
@@ -97,13 +97,13 @@ func TestOverridingFields(t *testing.T) {
 	if got, want := keyOf(t, KeyOptions{}, r), "http://a/ hX-Forwarded-Host=12:evil.example"; got != want {
 		t.Errorf("trusted: key = %q, want %q", got, want)
 	}
-	stripOverriding(r, nil)
+	stripUnkeyed(r, nil)
 	if r.Header.Get("X-Forwarded-Host") == "" {
 		t.Error("trusted: the field does not reach the origin")
 	}
 
 	r = get("http://a/", field)
-	stripOverriding(r, []string{"X-Forwarded-Host"})
+	stripUnkeyed(r, []string{"X-Forwarded-Host"})
 	if r.Header.Get("X-Forwarded-Host") == "" {
 		t.Error("keyed: the field does not reach the origin")
 	}

@@ -110,7 +110,7 @@ func (f *fetch) onDirect(why httpcache.Reason, status int) {
 // storable.
 func (x *exchange) remember(h http.Header, status int) {
 	head, _ := x.h.storable(&httpcache.Exchange{
-		Method: x.r.Method, Path: originalURL(x.r).Path, RequestHeader: x.r.Header,
+		Method: x.r.Method, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: status, Header: h, RequestTime: x.now, ResponseTime: time.Now(),
 	}, contentLength(status, h.Get("Content-Length")))
 	if head == nil {
@@ -126,12 +126,7 @@ func (x *exchange) mayFreshen() bool {
 	if x.r.Method != http.MethodHead || x.object == nil || classOf(x.r.Header) != 0 {
 		return false
 	}
-	for _, name := range overriding {
-		if x.r.Header[name] != nil {
-			return false
-		}
-	}
-	return true
+	return !hasUnkeyed(x.r.Header)
 }
 
 // freshenByHead updates the stored response with the answer to a HEAD, or makes
@@ -139,7 +134,7 @@ func (x *exchange) mayFreshen() bool {
 func (x *exchange) freshenByHead(h http.Header) {
 	old, now := x.object, time.Now()
 	head, _, ok := httpcache.FreshenHead(old.Head, &httpcache.Exchange{
-		Method: http.MethodHead, Path: originalURL(x.r).Path, RequestHeader: x.r.Header,
+		Method: http.MethodHead, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: now,
 	}, &x.h.policy)
 	if !ok {

@@ -1,6 +1,7 @@
 package cachehandler
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
@@ -86,8 +87,17 @@ func (x *exchange) walk() error {
 // receive passes what no cache may answer (RFC 9111 §4: other methods,
 // other protocols, requests with content) and makes the key of the rest.
 func (x *exchange) receive() step {
-	if httpguts.HeaderValuesContainsToken(x.r.Header["Connection"], "upgrade") || x.r.Method == http.MethodConnect {
+	if x.r.Method == http.MethodConnect {
 		return x.passFor(httpcache.Upgrade)
+	}
+	if connection := x.r.Header["Connection"]; connection != nil {
+		if httpguts.HeaderValuesContainsToken(connection, "upgrade") {
+			return x.passFor(httpcache.Upgrade)
+		}
+		dropHopByHop(x.r, connection)
+	}
+	if uri := originalURL(x.r); x.r.ProtoMajor > 1 && (strings.Contains(uri.RawPath, " ") || strings.Contains(uri.RawQuery, " ")) {
+		return x.fail(caddyhttp.Error(http.StatusBadRequest, errors.New("white space in the request target")))
 	}
 	x.key = x.h.Key.append(x.keyBuf[:0], x.r)
 	if len(x.h.bypass) > 0 {
@@ -147,23 +157,28 @@ func (x *exchange) lookup() step {
 	return stepMiss
 }
 
-// selectFrom returns the newest object that the request selects. One in a
-// language that the request merely accepts comes after one that was asked for
-// with the same words.
-func (x *exchange) selectFrom(objects []*store.Object) (selected *store.Object) {
+// selectFrom returns the newest object that the request selects. One that says
+// on what it varies comes before one that does not (RFC 9111 §4.1), and one in a
+// language that the request merely accepts after one that was asked for with the
+// same words.
+func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 	p := &x.h.policy
+	invalidated := x.h.cache.invalidated.since(x.key)
+	var plain, byLanguage *store.Object
 	for _, o := range objects {
-		if !p.Selects(o.Head, x.r.Header) {
-			continue
-		}
-		if len(objects) == 1 || o.Head.Fields.Get("Content-Language") == "" || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header) {
+		switch {
+		case !p.Selects(o.Head, x.r.Header) || !o.Head.ResponseTime.After(invalidated):
+		case len(objects) == 1:
 			return o
-		}
-		if selected == nil {
-			selected = o
+		case len(o.Head.Vary) == 0:
+			plain = cmp.Or(plain, o)
+		case o.Head.Fields.Get("Content-Language") == "" || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header):
+			return o
+		default:
+			byLanguage = cmp.Or(byLanguage, o)
 		}
 	}
-	return selected
+	return cmp.Or(byLanguage, plain)
 }
 
 func (x *exchange) judge(o *store.Object) step {
