@@ -38,6 +38,15 @@ func TestKey(t *testing.T) {
 		{"query drop sees encoded names", KeyOptions{Query: &QueryOptions{Drop: []string{"utm_*"}}}, "http://a/x?utm%5Fsource=q", "http://a/x"},
 		{"query keep", KeyOptions{Query: &QueryOptions{Keep: []string{"page"}}}, "http://a/x?a=1&page=2", "http://a/x?page=2"},
 		{"query sort keeps the order of equal names", KeyOptions{Query: &QueryOptions{Sort: true}}, "http://a/x?b=2&a=2&a=1", "http://a/x?a=2&a=1&b=2"},
+		{"cloaking: a query with a semicolon is taken whole", KeyOptions{Query: &QueryOptions{Drop: []string{"utm_*"}}}, "http://a/x?a=1&utm_x=1;a=2", "http://a/x?a=1&utm_x=1;a=2"},
+		{"cloaking: one with a name that does not decode", KeyOptions{Query: &QueryOptions{Keep: []string{"a"}}}, "http://a/x?a=1&b%zz=2", "http://a/x?a=1&b%zz=2"},
+		{"cloaking: one with a control character in a name", KeyOptions{Query: &QueryOptions{Drop: []string{"*_x"}}}, "http://a/x?a=1&a%00_x=2", "http://a/x?a=1&a%00_x=2"},
+		{"cloaking: an encoded semicolon separates nothing", KeyOptions{Query: &QueryOptions{Drop: []string{"utm_*"}}}, "http://a/x?a=1&utm_x=1%3ba=2", "http://a/x?a=1"},
+		{"cloaking: keep in other spellings", KeyOptions{Query: &QueryOptions{Keep: []string{"page_no"}}}, "http://a/x?Page_No=1&page.no=2&page%20no=3&page_no[]=4&page_no[x]=5&pageno=6", "http://a/x?Page_No=1&page.no=2&page%20no=3&page_no[]=4&page_no[x]=5"},
+		{"cloaking: drop in the spelling that is written", KeyOptions{Query: &QueryOptions{Drop: []string{"utm_x"}}}, "http://a/x?UTM_X=1&utm.x=2&utm_x=3", "http://a/x?UTM_X=1&utm.x=2"},
+		{"cloaking: sort keeps the order of spellings", KeyOptions{Query: &QueryOptions{Sort: true}}, "http://a/x?b=1&A=2&a=3&a[]=4", "http://a/x?A=2&a=3&a[]=4&b=1"},
+		{"an absent field is not an empty one", KeyOptions{Header: []string{"x-none"}}, "http://a/x", "http://a/x hX-None=-"},
+		{"an absent cookie is not an empty one", KeyOptions{Cookie: []string{"none"}}, "http://a/x", "http://a/x cnone=-"},
 		{"header, with its length", KeyOptions{Header: []string{"x-device"}}, "http://a/x", "http://a/x hX-Device=6:mobile"},
 		{"cookie", KeyOptions{Cookie: []string{"lang"}}, "http://a/x", "http://a/x clang=2:de"},
 		{"placeholder", KeyOptions{Placeholder: []string{"{http.request.method}"}}, "http://a/x", "http://a/x p{http.request.method}=3:GET"},
@@ -117,9 +126,50 @@ func TestHasCookies(t *testing.T) {
 		"currency=EUR; lang=de":         true,
 		"currency=EUR; sessionid=alice": false,
 		"sessionid=alice":               false,
+		`sessionid=a"b`:                 false, // which net/http does not count
+		"currency=EUR;":                 true,
 	} {
 		if got := o.hasCookies(http.Header{"Cookie": {cookies}}); got != want {
 			t.Errorf("hasCookies(%q) = %v, want %v", cookies, got, want)
+		}
+	}
+}
+
+// Every cookie that some origin takes for the keyed one is in the key.
+func TestCookieValue(t *testing.T) {
+	tests := []struct {
+		name, cookies, want string
+		there               bool
+	}{
+		{"6265-4.2.1 one", "a=1; currency=EUR; b=2", "EUR", true},
+		{"6265-4.2.1 none", "a=1", "", false},
+		{"6265-4.2.1 empty", "currency=", "", true},
+		{"6265-4.2.1 quotes are part of it", `currency="EUR"`, `"EUR"`, true},
+		{"two", "currency=EUR; currency=evil", ";currency=EUR;currency=evil", true},
+		{"no cookie for some", `currency=a"b c\d`, `a"b c\d`, true},
+		{"2109-4.3.4 comma", "a=1, currency=evil", ";a=1, currency=evil", true},
+		{"another case", "Currency=evil", ";Currency=evil", true},
+		{"encoded name", "%63urrency=evil", ";%63urrency=evil", true},
+		{"space before =", "currency =evil", ";currency =evil", true},
+		{"another name", "currency2=EUR", "", false},
+		{"in a value", "a=currency=EUR", "", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, there := cookieValue(http.Header{"Cookie": {tt.cookies}}, "currency")
+			if there != tt.there || there && got != tt.want {
+				t.Errorf("cookieValue(%q) = %q, %v; want %q, %v", tt.cookies, got, there, tt.want, tt.there)
+			}
+		})
+	}
+}
+
+// What is in front of the first space of a key is its URI.
+func TestUriOf(t *testing.T) {
+	for _, target := range []string{"http://a/x", "http://a/%20?b=%20+c", "http://a/x?"} {
+		o := KeyOptions{Header: []string{"X-Tenant"}}
+		if got := uriOf(keyOf(t, o, get(target, "X-Tenant: a b"))); got != target {
+			t.Errorf("uriOf the key of %q = %q", target, got)
 		}
 	}
 }

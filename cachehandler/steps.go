@@ -1,9 +1,11 @@
 package cachehandler
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -96,10 +98,10 @@ func (x *exchange) receive() step {
 		}
 		dropHopByHop(x.r, connection)
 	}
-	if uri := originalURL(x.r); x.r.ProtoMajor > 1 && (strings.Contains(uri.RawPath, " ") || strings.Contains(uri.RawQuery, " ")) {
+	x.key = x.h.Key.append(x.keyBuf[:0], x.r)
+	if x.r.ProtoMajor > 1 && bytes.IndexByte(x.key, ' ') >= 0 && hasWhiteSpace(originalURL(x.r)) {
 		return x.fail(caddyhttp.Error(http.StatusBadRequest, errors.New("white space in the request target")))
 	}
-	x.key = x.h.Key.append(x.keyBuf[:0], x.r)
 	if len(x.h.bypass) > 0 {
 		matched, err := x.h.bypass.AnyMatchWithError(x.r)
 		if err != nil {
@@ -126,6 +128,12 @@ func (x *exchange) receive() step {
 		return x.passFor(httpcache.ForOrigin)
 	}
 	return stepLookup
+}
+
+// hasWhiteSpace reports a target that HTTP/1 could not carry, and that nobody
+// may forward (RFC 9113 §8.1.1, §8.3.1): it would be the end of a request line.
+func hasWhiteSpace(uri *url.URL) bool {
+	return strings.IndexByte(uri.RawPath, ' ') >= 0 || strings.IndexByte(uri.RawQuery, ' ') >= 0
 }
 
 func wantsStream(request http.Header) bool {
