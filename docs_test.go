@@ -3,6 +3,7 @@ package portico_test
 import (
 	"encoding/json"
 	"fmt"
+	"go/ast"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -138,5 +139,31 @@ func TestDocsRefuse(t *testing.T) {
 		if found[0].validate(t.TempDir()) == nil {
 			t.Errorf("no error for %q", text)
 		}
+	}
+}
+
+// TestSecurityPage: every test that docs/security.md names is there.
+func TestSecurityPage(t *testing.T) {
+	page, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, decl := range s.file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && s.test {
+				functions[f.Name.Name] = true
+			}
+		}
+	}
+	named := 0
+	for _, name := range regexp.MustCompile(`\b[01]\d{3}\b|\b9[01]\d0\b|`+"`Test\\w+`").FindAllString(string(page), -1) {
+		named++
+		if scenario, _ := filepath.Glob("testdata/scenario/" + name + "_*.txt"); len(scenario) == 0 && !functions[strings.Trim(name, "`")] {
+			t.Errorf("docs/security.md names %s, which is no test", name)
+		}
+	}
+	if named < 50 {
+		t.Errorf("found %d tests on the page: has the way they are named changed?", named)
 	}
 }

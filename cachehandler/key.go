@@ -43,9 +43,11 @@ type KeyOptions struct {
 }
 
 // QueryOptions is which query parameters are part of the key. The origin gets
-// all of them in any case.
+// all of them in any case. A query with a semicolon, or with a name that does not
+// decode, is part of the key as it is.
 type QueryOptions struct {
-	// Only the parameters whose names match one of these patterns (`*`, `?`, `[a-z]`).
+	// Only the parameters whose names match one of these patterns (`*`, `?`,
+	// `[a-z]`), also in another case, with dots for underscores or an index.
 	Keep []string `json:"keep,omitempty"`
 
 	// All parameters but those whose names match one of these patterns.

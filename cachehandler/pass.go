@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -137,8 +138,11 @@ func (x *exchange) freshenByHead(h http.Header) {
 		Method: http.MethodHead, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: now,
 	}, &x.h.policy)
-	if !ok {
+	switch {
+	case !ok:
 		head = old.Head.Expire(now)
+	case !slices.Equal(head.Vary, old.Head.Vary):
+		return // it would be for others than it was made for
 	}
 	if _, err := x.h.cache.tier.Replace(x.r.Context(), old, old.WithHead(head)); err != nil {
 		x.h.storeFailed("replace", err)
