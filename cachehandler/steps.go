@@ -92,13 +92,15 @@ func (x *exchange) receive() step {
 	if x.r.Method == http.MethodConnect {
 		return x.passFor(httpcache.Upgrade)
 	}
-	if connection := x.r.Header["Connection"]; connection != nil {
-		if httpguts.HeaderValuesContainsToken(connection, "upgrade") {
-			return x.passFor(httpcache.Upgrade)
-		}
+	connection := x.r.Header["Connection"]
+	upgrade := httpguts.HeaderValuesContainsToken(connection, "upgrade")
+	if connection != nil && !upgrade {
 		dropHopByHop(x.r, connection)
 	}
 	x.key = x.h.Key.append(x.keyBuf[:0], x.r)
+	if upgrade { // with a key: what it changes is to be invalidated
+		return x.passFor(httpcache.Upgrade)
+	}
 	if x.r.ProtoMajor > 1 && bytes.IndexByte(x.key, ' ') >= 0 && hasWhiteSpace(originalURL(x.r)) {
 		return x.fail(caddyhttp.Error(http.StatusBadRequest, errors.New("white space in the request target")))
 	}
