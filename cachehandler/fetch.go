@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
@@ -108,6 +109,9 @@ func (x *exchange) newFetch() *fetch {
 		class:  classOf(x.r.Header),
 		part:   x.object == nil && x.r.Header["Range"] != nil,
 		ctx:    ctx, cancel: cancel,
+	}
+	if f.base != nil && httpcache.AsksApart(x.r.Header, f.base.Head.Vary) {
+		f.base = nil
 	}
 	f.rec.f = f
 	return f

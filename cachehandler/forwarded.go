@@ -53,7 +53,7 @@ var ofNobody = []string{
 	// CGI makes HTTP_PROXY of it (CVE-2016-5385).
 	"Proxy",
 	// About content, which the request has none of.
-	"Content-Encoding", "Content-Language", "Content-Location", "Content-Range", "Content-Type", "Expect",
+	"Content-Encoding", "Content-Language", "Content-Location", "Content-Range", "Expect",
 }
 
 // source is who sets a field.

@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -10,9 +11,11 @@ import (
 // response from those for whom it was not made; it never gives one to more.
 
 // selecting are request fields by which applications answer with a part of a
-// page, or with data instead of it. Those that forget Vary would have one
-// client's fragment stored for all.
+// page, with data instead of it, or (Content-Type of a request without content)
+// with an error. Those that forget Vary would have one client's fragment stored
+// for all.
 var selecting = [...]string{
+	"Content-Type",
 	"Hx-Boosted", "Hx-Request", "Hx-Target",
 	"Next-Router-Prefetch", "Next-Router-Segment-Prefetch", "Next-Router-State-Tree", "Next-Url", "Rsc",
 	"Turbo-Frame", "X-Fetch", "X-Inertia", "X-Inertia-Partial-Data", "X-Middleware-Prefetch", "X-Nextjs-Data",
@@ -65,6 +68,18 @@ func (r *response) bySelection() Reason {
 		}
 	}
 	return None
+}
+
+// AsksApart reports a request with a selecting field that is not among the
+// names of vary: what the origin answers to it, if only with a 304, says nothing
+// about a response that does not vary on it.
+func AsksApart(request http.Header, vary []string) bool {
+	for _, name := range selecting {
+		if hasLines(request, name) && !containsName(vary, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // keepSelection is bySelection for a stored response that is freshened: it
