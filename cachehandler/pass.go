@@ -134,6 +134,9 @@ func (x *exchange) mayFreshen() bool {
 // it stale if that is about another response (RFC 9111 §4.3.5).
 func (x *exchange) freshenByHead(h http.Header) {
 	old, now := x.object, time.Now()
+	if !x.now.After(x.h.cache.invalidated.since(x.key)) {
+		return // it is about what was there before a change
+	}
 	head, _, ok := httpcache.FreshenHead(old.Head, &httpcache.Exchange{
 		Method: http.MethodHead, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: now,
