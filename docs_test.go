@@ -142,12 +142,8 @@ func TestDocsRefuse(t *testing.T) {
 	}
 }
 
-// TestSecurityPage: every test that docs/security.md names is there.
-func TestSecurityPage(t *testing.T) {
-	page, err := os.ReadFile("docs/security.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+// TestNamedTests: every test that a page names is there.
+func TestNamedTests(t *testing.T) {
 	functions := map[string]bool{}
 	for _, s := range sources(t) {
 		for _, decl := range s.file.Decls {
@@ -156,14 +152,20 @@ func TestSecurityPage(t *testing.T) {
 			}
 		}
 	}
-	named := 0
-	for _, name := range regexp.MustCompile(`\b[01]\d{3}\b|\b9[01]\d0\b|`+"`Test\\w+`").FindAllString(string(page), -1) {
-		named++
-		if scenario, _ := filepath.Glob("testdata/scenario/" + name + "_*.txt"); len(scenario) == 0 && !functions[strings.Trim(name, "`")] {
-			t.Errorf("docs/security.md names %s, which is no test", name)
+	name := regexp.MustCompile(`\b[01]\d{3}\b|\b90\d0\b|\b9100\b|` + "`(?:Test|Fuzz)\\w+`")
+	for file, least := range map[string]int{"docs/security.md": 60, "docs/clauses.md": 120} {
+		page, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if named < 50 {
-		t.Errorf("found %d tests on the page: has the way they are named changed?", named)
+		names := name.FindAllString(string(page), -1)
+		for _, name := range names {
+			if scenario, _ := filepath.Glob("testdata/scenario/" + name + "_*.txt"); len(scenario) == 0 && !functions[strings.Trim(name, "`")] {
+				t.Errorf("%s names %s, which is no test", file, name)
+			}
+		}
+		if len(names) < least {
+			t.Errorf("%s names %d tests, want %d: has the way they are named changed?", file, len(names), least)
+		}
 	}
 }
