@@ -3,6 +3,7 @@ package portico_test
 import (
 	"encoding/json"
 	"fmt"
+	"go/ast"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -137,6 +138,34 @@ func TestDocsRefuse(t *testing.T) {
 		}
 		if found[0].validate(t.TempDir()) == nil {
 			t.Errorf("no error for %q", text)
+		}
+	}
+}
+
+// TestNamedTests: every test that a page names is there.
+func TestNamedTests(t *testing.T) {
+	functions := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, decl := range s.file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && s.test {
+				functions[f.Name.Name] = true
+			}
+		}
+	}
+	name := regexp.MustCompile(`\b[01]\d{3}\b|\b90\d0\b|\b9100\b|` + "`(?:Test|Fuzz)\\w+`")
+	for file, least := range map[string]int{"docs/security.md": 60, "docs/clauses.md": 120} {
+		page, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := name.FindAllString(string(page), -1)
+		for _, name := range names {
+			if scenario, _ := filepath.Glob("testdata/scenario/" + name + "_*.txt"); len(scenario) == 0 && !functions[strings.Trim(name, "`")] {
+				t.Errorf("%s names %s, which is no test", file, name)
+			}
+		}
+		if len(names) < least {
+			t.Errorf("%s names %d tests, want %d: has the way they are named changed?", file, len(names), least)
 		}
 	}
 }

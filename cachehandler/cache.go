@@ -18,6 +18,8 @@ type cache struct {
 	flights flights
 	passes  passMemory
 
+	invalidated invalidations
+
 	// The configurations that use the cache, oldest first, by their modules.
 	users struct {
 		sync.Mutex
@@ -35,6 +37,7 @@ func newCache(id storeID, tier store.Tier) *cache {
 	c.complaints.last = make(map[string]time.Time)
 	c.flights.init()
 	c.passes.init()
+	c.invalidated.init()
 	return c
 }
 
@@ -60,9 +63,19 @@ func (c *cache) release(m TierModule) error {
 	return c.users.modules[len(c.users.modules)-1].Apply(c.tier)
 }
 
-// invalidate drops every variant of a key, and keeps what is being fetched
-// for it from being stored: it may be from before the change.
+// invalidate drops every variant of a key and of all keys of the same URI
+// (RFC 9111 §4.4), and keeps what is being fetched for them from being stored: it
+// may be from before the change.
 func (c *cache) invalidate(ctx context.Context, key string) {
+	uri := uriOf(key)
+	c.invalidated.mark(uri)
+	c.drop(ctx, key)
+	if uri != key {
+		c.drop(ctx, uri)
+	}
+}
+
+func (c *cache) drop(ctx context.Context, key string) {
 	c.flights.outdate(key)
 	// A tier that does not answer now does not answer Get either.
 	_, _ = c.tier.RemoveKey(ctx, key)

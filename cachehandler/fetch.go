@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
@@ -104,10 +105,13 @@ func (x *exchange) newFetch() *fetch {
 	f := &fetch{
 		h: x.h, next: x.next, flight: x.flight, base: x.object,
 		client: x.r.Header,
-		path:   originalURL(x.r).Path,
+		path:   originalURL(x.r).EscapedPath(),
 		class:  classOf(x.r.Header),
 		part:   x.object == nil && x.r.Header["Range"] != nil,
 		ctx:    ctx, cancel: cancel,
+	}
+	if f.base != nil && httpcache.AsksApart(x.r.Header, f.base.Head.Vary) {
+		f.base = nil
 	}
 	f.rec.f = f
 	return f
@@ -126,7 +130,8 @@ func (f *fetch) toOrigin() {
 	for _, name := range conditional {
 		delete(f.req.Header, name)
 	}
-	stripOverriding(f.req, f.h.Key.Header)
+	stripUnkeyed(f.req, f.h.Key.Header)
+	f.req.Host = string(appendHost(nil, f.req.TLS != nil, f.req.Host)) // as the key has it
 	f.asks = f.base != nil && f.base.Head.Validate(f.req.Header)
 }
 
@@ -245,3 +250,10 @@ func (f *fetch) onIdle() {
 
 // land tells everybody who waits what the head brought.
 func (f *fetch) land(l landing) { f.h.cache.flights.land(f.flight, l) }
+
+// outdated reports that the response may be from before a change of what was
+// asked for, so that it is not to be stored.
+func (f *fetch) outdated() bool {
+	v := &f.h.cache.invalidated
+	return f.flight.outdated.Load() || v.slots.Load() != nil && !f.sent.After(v.since([]byte(f.flight.key)))
+}

@@ -63,7 +63,7 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 	switch {
 	case !ok: // it answers this request, but is not to be stored any more
 		c.forgetBase()
-	case !f.flight.outdated.Load():
+	case !f.outdated():
 		var err error
 		if kept, err = f.h.cache.tier.Replace(f.ctx, f.base, o); err != nil {
 			f.h.storeFailed("replace", err)
@@ -108,7 +108,8 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 		return
 	}
 	o := &store.Object{Key: f.flight.key, Head: head, Body: store.NewBody(c.length), Layers: layers}
-	if !f.flight.outdated.Load() {
+	f.h.cache.invalidated.use(f.flight.key)
+	if !f.outdated() {
 		if why := f.h.put(f.ctx, o); why != httpcache.None {
 			c.judgeUnstorable(why)
 			return
@@ -117,7 +118,7 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 		f.h.cache.passes.forget([]byte(o.Key), f.class)
 	}
 	c.object = o
-	if f.flight.outdated.Load() { // while it was put there
+	if f.outdated() { // while it was put there
 		c.unkeep()
 	}
 	f.loan.attach(o.Body)

@@ -43,9 +43,11 @@ type KeyOptions struct {
 }
 
 // QueryOptions is which query parameters are part of the key. The origin gets
-// all of them in any case.
+// all of them in any case. A query with a semicolon, or with a name that does not
+// decode, is part of the key as it is.
 type QueryOptions struct {
-	// Only the parameters whose names match one of these patterns (`*`, `?`, `[a-z]`).
+	// Only the parameters whose names match one of these patterns (`*`, `?`,
+	// `[a-z]`), also in another case, with dots for underscores or an index.
 	Keep []string `json:"keep,omitempty"`
 
 	// All parameters but those whose names match one of these patterns.
@@ -123,16 +125,15 @@ func originalURL(r *http.Request) *url.URL {
 // spelled (RFC 3986 §6.2.1): an origin may see a difference that a
 // normalisation would hide.
 func (o *KeyOptions) appendURI(dst []byte, secure bool, host string, uri *url.URL) []byte {
-	scheme, port := "http", ":80"
-	if secure {
-		scheme, port = "https", ":443"
-	}
 	if !o.noScheme {
-		dst = append(append(dst, scheme...), ':')
+		scheme := "http:"
+		if secure {
+			scheme = "https:"
+		}
+		dst = append(dst, scheme...)
 	}
 	if !o.noHost {
-		// RFC 9110 §4.2.3: the host is case-insensitive, a default port is none.
-		dst = appendLower(append(dst, "//"...), strings.TrimSuffix(host, port))
+		dst = appendHost(append(dst, "//"...), secure, host)
 	}
 	dst = appendPath(dst, uri)
 	if o.Query != nil {
@@ -144,9 +145,22 @@ func (o *KeyOptions) appendURI(dst []byte, secure bool, host string, uri *url.UR
 	return dst
 }
 
+// appendHost adds the host in its normal form (RFC 9110 §4.2.3): in lower case,
+// without a default port.
+func appendHost(dst []byte, secure bool, host string) []byte {
+	port := ":80"
+	if secure {
+		port = ":443"
+	}
+	return appendLower(dst, strings.TrimSuffix(host, port))
+}
+
 // appendPath adds the path as it stood on the wire, without the allocations of
 // [url.URL.EscapedPath] for the usual one.
 func appendPath(dst []byte, uri *url.URL) []byte {
+	if uri.Opaque != "" { // "GET x:y", which is no path
+		return append(append(dst, " o"...), uri.Opaque...)
+	}
 	if uri.RawPath != "" {
 		return append(dst, uri.RawPath...)
 	}
@@ -169,6 +183,9 @@ func (o *QueryOptions) append(dst []byte, raw string) []byte {
 	if o.Ignore || raw == "" {
 		return dst
 	}
+	if isCloaked(raw) {
+		return append(append(dst, '?'), raw...)
+	}
 	var params []string
 	for param := range strings.SplitSeq(raw, "&") {
 		if o.wants(param) {
@@ -177,7 +194,7 @@ func (o *QueryOptions) append(dst []byte, raw string) []byte {
 	}
 	if o.Sort {
 		slices.SortStableFunc(params, func(a, b string) int {
-			return strings.Compare(paramName(a), paramName(b))
+			return strings.Compare(foldName(paramName(a)), foldName(paramName(b)))
 		})
 	}
 	if len(params) == 0 {
@@ -194,7 +211,7 @@ func (o *QueryOptions) wants(param string) bool {
 		return ok
 	}
 	if len(o.Keep) > 0 {
-		return slices.ContainsFunc(o.Keep, matches)
+		return slices.ContainsFunc(o.Keep, func(pattern string) bool { return keeps(pattern, name) })
 	}
 	return !slices.ContainsFunc(o.Drop, matches)
 }
@@ -212,11 +229,20 @@ func paramName(param string) string {
 // appendExtras adds the values of fields, cookies and placeholders, each with
 // its length, so that no value can imitate another part of the key.
 func (o *KeyOptions) appendExtras(dst []byte, r *http.Request) []byte {
+	// What is absent is not what is there and empty.
 	for _, name := range o.Header {
-		dst = appendExtra(dst, 'h', name, strings.Join(r.Header[name], ", "))
+		if values := r.Header[name]; len(values) > 0 {
+			dst = appendExtra(dst, 'h', name, strings.Join(values, ", "))
+			continue
+		}
+		dst = append(append(append(dst, " h"...), name...), "=-"...)
 	}
 	for _, name := range o.Cookie {
-		dst = appendExtra(dst, 'c', name, cookieValue(r, name))
+		if value, ok := cookieValue(r.Header, name); ok {
+			dst = appendExtra(dst, 'c', name, value)
+			continue
+		}
+		dst = append(append(append(dst, " c"...), name...), "=-"...)
 	}
 	if len(o.Placeholder) > 0 {
 		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
@@ -232,22 +258,4 @@ func appendExtra(dst []byte, kind byte, name, value string) []byte {
 	dst = append(append(dst, name...), '=')
 	dst = append(strconv.AppendInt(dst, int64(len(value)), 10), ':')
 	return append(dst, value...)
-}
-
-// hasCookies reports that the key holds every cookie of a request: then an
-// answer made from one is for nobody else.
-func (o *KeyOptions) hasCookies(request http.Header) bool {
-	if len(o.Cookie) == 0 {
-		return false
-	}
-	r := http.Request{Header: request}
-	return !slices.ContainsFunc(r.Cookies(), func(c *http.Cookie) bool { return !slices.Contains(o.Cookie, c.Name) })
-}
-
-func cookieValue(r *http.Request, name string) string {
-	c, err := r.Cookie(name)
-	if err != nil {
-		return ""
-	}
-	return c.Value
 }

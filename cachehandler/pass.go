@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -110,7 +111,7 @@ func (f *fetch) onDirect(why httpcache.Reason, status int) {
 // storable.
 func (x *exchange) remember(h http.Header, status int) {
 	head, _ := x.h.storable(&httpcache.Exchange{
-		Method: x.r.Method, Path: originalURL(x.r).Path, RequestHeader: x.r.Header,
+		Method: x.r.Method, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: status, Header: h, RequestTime: x.now, ResponseTime: time.Now(),
 	}, contentLength(status, h.Get("Content-Length")))
 	if head == nil {
@@ -126,24 +127,25 @@ func (x *exchange) mayFreshen() bool {
 	if x.r.Method != http.MethodHead || x.object == nil || classOf(x.r.Header) != 0 {
 		return false
 	}
-	for _, name := range overriding {
-		if x.r.Header[name] != nil {
-			return false
-		}
-	}
-	return true
+	return !hasUnkeyed(x.r.Header) && !httpcache.AsksApart(x.r.Header, x.object.Head.Vary)
 }
 
 // freshenByHead updates the stored response with the answer to a HEAD, or makes
 // it stale if that is about another response (RFC 9111 §4.3.5).
 func (x *exchange) freshenByHead(h http.Header) {
 	old, now := x.object, time.Now()
+	if !x.now.After(x.h.cache.invalidated.since(x.key)) {
+		return // it is about what was there before a change
+	}
 	head, _, ok := httpcache.FreshenHead(old.Head, &httpcache.Exchange{
-		Method: http.MethodHead, Path: originalURL(x.r).Path, RequestHeader: x.r.Header,
+		Method: http.MethodHead, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: now,
 	}, &x.h.policy)
-	if !ok {
+	switch {
+	case !ok:
 		head = old.Head.Expire(now)
+	case !slices.Equal(head.Vary, old.Head.Vary):
+		return // it would be for others than it was made for
 	}
 	if _, err := x.h.cache.tier.Replace(x.r.Context(), old, old.WithHead(head)); err != nil {
 		x.h.storeFailed("replace", err)

@@ -181,10 +181,14 @@ func (c *recorder) finishObject(err error) {
 		return
 	}
 	c.f.h.metrics.fill(fillStored)
-	if c.kept {
-		if err := c.f.h.cache.tier.Settle(c.f.ctx, c.object); err != nil {
-			c.f.h.storeFailed("settle", err)
-		}
+	if !c.kept {
+		return
+	}
+	if err := c.f.h.cache.tier.Settle(c.f.ctx, c.object); err != nil {
+		c.f.h.storeFailed("settle", err)
+	}
+	if base := c.f.base; base != nil && !slices.Equal(base.Head.Vary, c.object.Head.Vary) {
+		c.forgetBase() // it would still be selected
 	}
 }
 

@@ -1,8 +1,11 @@
 package cachehandler
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -86,10 +89,21 @@ func (x *exchange) walk() error {
 // receive passes what no cache may answer (RFC 9111 §4: other methods,
 // other protocols, requests with content) and makes the key of the rest.
 func (x *exchange) receive() step {
-	if httpguts.HeaderValuesContainsToken(x.r.Header["Connection"], "upgrade") || x.r.Method == http.MethodConnect {
+	if x.r.Method == http.MethodConnect {
 		return x.passFor(httpcache.Upgrade)
 	}
+	connection := x.r.Header["Connection"]
+	upgrade := httpguts.HeaderValuesContainsToken(connection, "upgrade")
+	if connection != nil && !upgrade {
+		dropHopByHop(x.r, connection)
+	}
 	x.key = x.h.Key.append(x.keyBuf[:0], x.r)
+	if upgrade { // with a key: what it changes is to be invalidated
+		return x.passFor(httpcache.Upgrade)
+	}
+	if x.r.ProtoMajor > 1 && bytes.IndexByte(x.key, ' ') >= 0 && hasWhiteSpace(originalURL(x.r)) {
+		return x.fail(caddyhttp.Error(http.StatusBadRequest, errors.New("white space in the request target")))
+	}
 	if len(x.h.bypass) > 0 {
 		matched, err := x.h.bypass.AnyMatchWithError(x.r)
 		if err != nil {
@@ -116,6 +130,12 @@ func (x *exchange) receive() step {
 		return x.passFor(httpcache.ForOrigin)
 	}
 	return stepLookup
+}
+
+// hasWhiteSpace reports a target that HTTP/1 could not carry, and that nobody
+// may forward (RFC 9113 §8.1.1, §8.3.1): it would be the end of a request line.
+func hasWhiteSpace(uri *url.URL) bool {
+	return strings.IndexByte(uri.RawPath, ' ') >= 0 || strings.IndexByte(uri.RawQuery, ' ') >= 0
 }
 
 func wantsStream(request http.Header) bool {
@@ -147,23 +167,28 @@ func (x *exchange) lookup() step {
 	return stepMiss
 }
 
-// selectFrom returns the newest object that the request selects. One in a
-// language that the request merely accepts comes after one that was asked for
-// with the same words.
-func (x *exchange) selectFrom(objects []*store.Object) (selected *store.Object) {
+// selectFrom returns the newest object that the request selects. One that says
+// on what it varies comes before one that does not (RFC 9111 §4.1), and one in a
+// language that the request merely accepts after one that was asked for with the
+// same words.
+func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 	p := &x.h.policy
+	invalidated := x.h.cache.invalidated.since(x.key)
+	var plain, byLanguage *store.Object
 	for _, o := range objects {
-		if !p.Selects(o.Head, x.r.Header) {
-			continue
-		}
-		if len(objects) == 1 || o.Head.Fields.Get("Content-Language") == "" || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header) {
+		switch {
+		case !p.Selects(o.Head, x.r.Header) || !o.Head.ResponseTime.After(invalidated):
+		case len(objects) == 1:
 			return o
-		}
-		if selected == nil {
-			selected = o
+		case len(o.Head.Vary) == 0:
+			plain = cmp.Or(plain, o)
+		case o.Head.Fields.Get("Content-Language") == "" || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header):
+			return o
+		default:
+			byLanguage = cmp.Or(byLanguage, o)
 		}
 	}
-	return selected
+	return cmp.Or(byLanguage, plain)
 }
 
 func (x *exchange) judge(o *store.Object) step {

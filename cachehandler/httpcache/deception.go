@@ -38,13 +38,39 @@ func MismatchesType(path, contentType string) bool {
 	return false
 }
 
+// isAmbiguous reports a path that a matcher of the configuration and the
+// application may read as different ones ("Gotta cache 'em all", M. Doyhenard,
+// 2024): with segments that go up, with separators that are encoded, and with what
+// some applications take for the end of a path. "/account;/..%2fstatic/a" is
+// /static/a to one and /account to another.
+func isAmbiguous(path string) bool {
+	if strings.ContainsAny(path, ";\\#") || strings.Contains(path, "//") {
+		return true
+	}
+	decoded := decode(path)
+	if decoded != decode(decoded) || strings.Count(decoded, "/") != strings.Count(path, "/") {
+		return true
+	}
+	for segment := range strings.SplitSeq(decoded, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return strings.ContainsAny(decoded, ";\\?#") || strings.ContainsFunc(decoded, func(c rune) bool { return c < ' ' || c == 0x7f })
+}
+
+func decode(path string) string {
+	if decoded, err := url.PathUnescape(path); err == nil {
+		return decoded
+	}
+	return path
+}
+
 // extension is what follows the last dot of the last segment. Applications and
 // proxies differ on encoded characters and on what ends a path, so it is taken
 // after decoding and in any case to the end.
 func extension(path string) string {
-	if decoded, err := url.PathUnescape(path); err == nil {
-		path = decoded
-	}
+	path = decode(decode(path))
 	path = strings.TrimRight(path, "/")
 	path = path[strings.LastIndexByte(path, '/')+1:]
 	dot := strings.LastIndexByte(path, '.')

@@ -74,6 +74,7 @@ func update(s *Stored, x *Exchange, p *Policy) (*Stored, Reason, bool) {
 			break
 		}
 	}
+	r.keepSelection(s.Vary)
 	fresh := r.freeze()
 	if slices.Equal(fresh.Vary, s.Vary) {
 		fresh.Variant = s.Variant // it stays the response it was

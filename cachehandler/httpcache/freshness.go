@@ -173,13 +173,13 @@ func (r *response) capped(lifetime time.Duration) time.Duration {
 }
 
 // cacheableByDefault reports a response that may be stored without an explicit
-// lifetime (RFC 9111 §3, RFC 9110 §15.1).
+// lifetime (RFC 9111 §3, RFC 9110 §15.1, RFC 7725 §3).
 func (r *response) cacheableByDefault() bool {
 	if r.cache.has(dirPublic) {
 		return true
 	}
 	switch r.Status {
-	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501:
+	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 451, 501:
 		return true
 	}
 	return false

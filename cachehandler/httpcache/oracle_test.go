@@ -50,7 +50,7 @@ type slowStored struct {
 // that the comment of storable.go adds.
 func slowStore(x *Exchange) (*slowStored, bool) {
 	cc, asked := slowDirectives(x.Header), slowDirectives(x.RequestHeader)
-	heuristically := slices.Contains([]int{200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501}, x.Status)
+	heuristically := slices.Contains([]int{200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 451, 501}, x.Status)
 	s := &slowStored{directives: cc}
 	s.validator = x.Header.Get("Etag") != "" || x.Header.Get("Last-Modified") != ""
 	lifetime, explicit := slowNumber(cc, "s-maxage")
@@ -84,16 +84,12 @@ func slowStore(x *Exchange) (*slowStored, bool) {
 		return nil, false
 	}
 	window := time.Duration(0)
-	if !slowNeverStale(cc) {
+	if !slowHas(cc, "no-cache", "must-revalidate", "proxy-revalidate") { // what s-maxage forbids, an extension beside it permits (§5.2.3)
 		whileRevalidate, _ := slowNumber(cc, "stale-while-revalidate")
 		onError, _ := slowNumber(cc, "stale-if-error")
 		window = max(whileRevalidate, onError)
 	}
 	return s, lifetime+window > 0
-}
-
-func slowNeverStale(cc map[string]string) bool {
-	return slowHas(cc, "no-cache", "must-revalidate", "proxy-revalidate", "s-maxage")
 }
 
 // slowReuse is §4: may it be used at this age without validation?
@@ -102,7 +98,8 @@ func slowReuse(s *slowStored, request http.Header, age time.Duration) bool {
 	if len(request["Cache-Control"]) == 0 && request.Get("Pragma") == "no-cache" {
 		asked["no-cache"] = ""
 	}
-	shared := slowHas(s.directives, "public", "must-revalidate", "s-maxage")
+	_, sMaxAgeErr := strconv.Atoi(s.directives["s-maxage"])
+	shared := slowHas(s.directives, "public", "must-revalidate") || sMaxAgeErr == nil
 	if request.Get("Authorization") != "" && !shared {
 		return false
 	}
@@ -120,15 +117,21 @@ func slowReuse(s *slowStored, request http.Header, age time.Duration) bool {
 	if fresh {
 		return true
 	}
-	if slowNeverStale(s.directives) {
+	if slowHas(s.directives, "must-revalidate", "proxy-revalidate") {
 		return false
 	}
-	if argument, ok := asked["max-stale"]; ok {
-		maxStale, _ := slowNumber(asked, "max-stale")
-		return argument == "" || age-s.lifetime <= maxStale
-	}
 	window, ok := slowNumber(s.directives, "stale-while-revalidate")
-	return !limited && ok && window > 0 && age-s.lifetime <= window
+	within := !limited && ok && window > 0 && age-s.lifetime <= window
+	argument, ok := asked["max-stale"]
+	if !ok {
+		return within
+	}
+	maxStale, _ := slowNumber(asked, "max-stale")
+	taken := argument == "" || age-s.lifetime <= maxStale
+	if slowHas(s.directives, "s-maxage") {
+		return taken && within
+	}
+	return taken
 }
 
 // pick joins some of the words.

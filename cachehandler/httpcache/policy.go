@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"net/http"
 	"slices"
 	"time"
 )
@@ -26,16 +27,25 @@ const (
 // one of the Statuses, counted from their arrival. No statuses means every
 // status that may be stored without being named: those that are cacheable by
 // default (RFC 9110 §15.1: 200, 203, 204, 300, 301, 308, 404, 405, 410, 414,
-// 501) and those with a lifetime of the origin. So a bare one does not keep an
+// 501; RFC 7725: 451) and those with a lifetime of the origin. So a bare one does not keep an
 // error that happened once.
 type Lifetime struct {
 	Statuses []int // a single digit is a class, such as 4 for 4xx
 	For      time.Duration
 }
 
-// names reports whether status is one of the Statuses.
+// names reports whether status is one of the Statuses. 400, 401 and 403 are no
+// part of their class: they are more often about who asks, and how, than about
+// what, and anybody can ask so that the answer is one of them.
 func (l *Lifetime) names(status int) bool {
-	return slices.Contains(l.Statuses, status) || slices.Contains(l.Statuses, status/100)
+	if slices.Contains(l.Statuses, status) {
+		return true
+	}
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return false
+	}
+	return slices.Contains(l.Statuses, status/100)
 }
 
 // Policy is what the administrator decided about storing and reuse. The zero

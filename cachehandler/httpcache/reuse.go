@@ -9,7 +9,8 @@ import (
 //
 // The origin's prohibitions come first (no-cache, must-revalidate,
 // s-maxage, proxy-revalidate): nothing a client or the administrator's
-// stale windows say lifts them. Then the request's own directives are honoured
+// stale windows say lifts them. Only the origin's own window lifts that of
+// s-maxage (§5.2.3). Then the request's own directives are honoured
 // (§5.2.1), unless the policy ignores them.
 
 // Use says what to do with a stored response.
@@ -116,15 +117,15 @@ func (d *directives) exceeded(age time.Duration) bool {
 func (s *Stored) reuseStale(wish *directives, age time.Duration) (Use, Reason) {
 	staleness := age - s.Lifetime
 	switch {
-	case s.Is(NeverStale):
+	case s.Is(NeverStale) && (s.StaleWhileRevalidate <= 0 || staleness > s.StaleWhileRevalidate):
 		return UseValidated, MustRevalidate
 	case wish.exceeded(age):
 		return UseValidated, RequestMaxAge
 	case wish.minFresh >= 0:
 		return UseValidated, RequestMinFresh
-	case wish.maxStale == anyAge, wish.maxStale >= 0 && staleness <= wish.maxStale.duration():
+	case !s.Is(NeverStale) && (wish.maxStale == anyAge || wish.maxStale >= 0 && staleness <= wish.maxStale.duration()):
 		return UseFresh, RequestMaxStale
-	case wish.maxAge != absent, wish.maxStale >= 0:
+	case wish.maxAge != absent, wish.maxStale >= 0 && staleness > wish.maxStale.duration():
 		// With max-age and without max-stale the request takes nothing stale
 		// (§5.2.1.1); with max-stale nothing staler than that.
 		return UseValidated, Expired
@@ -164,10 +165,11 @@ func (p *Policy) ReuseOnError(s *Stored, request http.Header, status int, now ti
 	if staleness < 0 {
 		return true, OnError
 	}
-	if s.Is(NeverStale) {
-		return false, MustRevalidate
+	window := max(s.StaleIfError, s.StaleWhileRevalidate)
+	if s.Is(NeverStale) && staleness > window {
+		return false, MustRevalidate // the request cannot widen it
 	}
-	window := max(s.StaleIfError, s.StaleWhileRevalidate, wish.staleIfError.duration())
+	window = max(window, wish.staleIfError.duration())
 	if staleness <= window && window > 0 {
 		return true, OnError
 	}

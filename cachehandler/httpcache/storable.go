@@ -2,8 +2,6 @@ package httpcache
 
 import (
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -27,7 +25,7 @@ import (
 // Exchange is one request to the origin and the head of its answer.
 type Exchange struct {
 	Method        string
-	Path          string // of the request's URI, for the check on cache deception; "" skips it
+	Path          string // of the request's URI as it is spelled, for the check on cache deception; "" skips it
 	Target        string // the absolute URI, for answers to POST; "" and these are not stored
 	RequestHeader http.Header
 	Status        int
@@ -57,6 +55,7 @@ var storeConditions = [...]func(*response) Reason{
 	(*response).byDirectives,
 	(*response).byAuthorization,
 	(*response).byVary,
+	(*response).bySelection,
 	(*response).bySetCookie,
 	(*response).byType,
 	(*response).byCookie,
@@ -86,23 +85,49 @@ func (r *response) byStatus() Reason {
 		return PartialContent
 	case r.Status < 200 || r.Status > 599 || aboutTheRequest(r.Status):
 		return StatusNotCacheable
+	case r.Status >= 400 && isOdd(r.RequestHeader):
+		return StatusNotCacheable
 	case r.cache.has(dirMustUnderstand) && !understood(r.Status):
 		return MustUnderstand // §5.2.2.3
 	}
 	return None
 }
 
-// aboutTheRequest reports a status that depends on fields of the request which
-// no key holds, or that its RFC forbids to store (RFC 6585: 428, 429, 431, 511).
+// aboutTheRequest reports a status that depends on fields or content of the
+// request which no key holds, or that its RFC forbids to store (RFC 6585: 428,
+// 429, 431, 511; RFC 3229 §10.4.1: 226, which is a difference only).
 func aboutTheRequest(status int) bool {
 	switch status {
-	case http.StatusNotModified, http.StatusProxyAuthRequired, http.StatusPreconditionFailed,
+	case http.StatusIMUsed, http.StatusNotModified,
+		http.StatusNotAcceptable, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusLengthRequired,
+		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
 		http.StatusRequestedRangeNotSatisfiable, http.StatusExpectationFailed, http.StatusTooEarly,
-		http.StatusPreconditionRequired, http.StatusTooManyRequests,
+		http.StatusUpgradeRequired, http.StatusPreconditionRequired, http.StatusTooManyRequests,
 		http.StatusRequestHeaderFieldsTooLarge, http.StatusNetworkAuthenticationRequired:
 		return true
 	}
 	return false
+}
+
+// oddBytes is how many bytes of header no ordinary request has but for cookies.
+const oddBytes = 4 << 10
+
+// isOdd reports a request that an error may well be the answer to, whatever is
+// stored under its URI: one with a header that is too large for some servers, or
+// with characters that are no ASCII (CPDoS, "Your Cache Has Fallen", 2019).
+func isOdd(request http.Header) bool {
+	size := 0
+	for name, values := range request {
+		for _, value := range values {
+			size += len(name) + len(value)
+			for i := range len(value) {
+				if c := value[i]; c < ' ' && c != '\t' || c > '~' {
+					return true
+				}
+			}
+		}
+	}
+	return size > oddBytes
 }
 
 // understood reports the final statuses of RFC 9110 §15, whose requirements on
@@ -150,37 +175,6 @@ func (r *response) allowsAuthorization() bool {
 	return r.cache.has(dirPublic|dirMustRevalidate) || r.cache.sMaxAge >= 0
 }
 
-func (r *response) byVary() Reason {
-	vary, ok := parseVary(r.Header["Vary"], r.policy.VaryIgnore)
-	if !ok {
-		return VaryAny
-	}
-	r.vary = vary
-	for _, line := range r.Header["Content-Encoding"] {
-		for coding := range listElements(line) {
-			if why := r.byCoding(coding); why != None {
-				return why
-			}
-		}
-	}
-	return None
-}
-
-// byCoding: content that is coded is for those who accept the coding, whether
-// the origin remembered to say so in Vary or not. What is coded with a
-// dictionary is for one client's dictionary (RFC 9842), so it needs Vary.
-func (r *response) byCoding(coding string) Reason {
-	const accept, dictionary = "Accept-Encoding", "Available-Dictionary"
-	if (strings.EqualFold(coding, "dcb") || strings.EqualFold(coding, "dcz")) && !containsName(r.vary, dictionary) {
-		return VaryAny
-	}
-	if !containsName(r.vary, accept) && !containsName(r.policy.VaryIgnore, accept) {
-		r.vary = append(r.vary, accept)
-		slices.Sort(r.vary)
-	}
-	return None
-}
-
 // bySetCookie is what the policy makes of §7.3.
 func (r *response) bySetCookie() Reason {
 	if !setsCookie(r.Header) {
@@ -217,9 +211,13 @@ func (r *response) forEverybody() bool {
 }
 
 // byType is about web cache deception: an application that answers
-// /account/x.css with the account page.
+// /account/x.css with the account page. With a cookie in the request even
+// "public" is not believed: servers add it to whatever has such a name.
 func (r *response) byType() Reason {
-	if r.Status/100 == 2 && !r.forEverybody() && MismatchesType(r.Path, firstLine(r.Header["Content-Type"])) {
+	if r.Status/100 != 2 || r.forEverybody() && !hasLines(r.RequestHeader, "Cookie") {
+		return None
+	}
+	if MismatchesType(r.Path, firstLine(r.Header["Content-Type"])) {
 		return TypeMismatch
 	}
 	return None
@@ -228,8 +226,10 @@ func (r *response) byType() Reason {
 func (r *response) byCookie() Reason {
 	switch {
 	case !hasLines(r.RequestHeader, "Cookie") || r.policy.CookieInKey || r.forEverybody():
-	case r.source == FromOverride || r.source.explicit() && r.lifetime > 0:
 	case containsName(r.vary, "Cookie"):
+	case isAmbiguous(r.Path): // the lifetime may be meant for another path
+		return CookieRequest
+	case r.source == FromOverride || r.source.explicit() && r.lifetime > 0:
 	default:
 		return CookieRequest
 	}
@@ -263,7 +263,15 @@ func (r *response) mustValidate() bool {
 
 // forbidsStale is §4.2.4: s-maxage includes proxy-revalidate (§5.2.2.10).
 func (r *response) forbidsStale() bool {
-	return r.mustValidate() || r.cache.has(dirMustRevalidate|dirProxyRevalidate) || r.cache.sMaxAge != absent
+	return r.forbidsWindows() || r.cache.sMaxAge != absent
+}
+
+// forbidsWindows is forbidsStale but for s-maxage: what it forbids by including
+// another directive, an extension in the same response modifies (§5.2.3). Who
+// writes "s-maxage=60, stale-while-revalidate=600" means it; who writes
+// must-revalidate means that.
+func (r *response) forbidsWindows() bool {
+	return r.mustValidate() || r.cache.has(dirMustRevalidate|dirProxyRevalidate)
 }
 
 func (r *response) hasValidator() bool { return r.etag != "" || !r.lastModified.IsZero() }
@@ -273,13 +281,13 @@ func (r *response) hasValidator() bool { return r.etag != "" || !r.lastModified.
 // makes none where the origin gave none, and stale_if_error is no reason to
 // keep what could not even be validated.
 func (r *response) staleWindows() (whileRevalidate, onError time.Duration) {
-	if r.forbidsStale() {
+	if r.forbidsWindows() {
 		return 0, 0
 	}
-	if r.lifetime > 0 {
+	if r.lifetime > 0 && !r.forbidsStale() {
 		whileRevalidate = min(r.policy.StaleWhileRevalidate, maxAge)
 	}
-	if r.lifetime > 0 || r.hasValidator() {
+	if (r.lifetime > 0 || r.hasValidator()) && !r.forbidsStale() {
 		onError = min(r.policy.StaleIfError, maxAge)
 	}
 	if s := r.cache.staleWhileRevalidate; s >= 0 {

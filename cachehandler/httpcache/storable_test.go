@@ -3,6 +3,7 @@ package httpcache
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -97,6 +98,21 @@ func TestStore(t *testing.T) {
 		{"Cookie in the key and ttl", Policy{TTL: []Lifetime{{nil, time.Minute}}, CookieInKey: true}, "Cookie: a=b", "", Storable},
 		{"Cookie and ttl_override", Policy{TTLOverride: []Lifetime{{nil, time.Minute}}}, "Cookie: a=b", "", Storable},
 
+		{"9111-5.2.2.3 must-understand without a token", Policy{}, "", "Cache-Control: no-store, must-understand=1, max-age=60", NoStore},
+		{"9111-5.2 no-store with an argument", Policy{}, "", "Cache-Control: no-store=\"x\", max-age=60", NoStore},
+		{"9111-5.2 no-store in quotes is none", Policy{}, "", "Cache-Control: \"no-store\", max-age=60", Storable},
+		{"9111-5.2 no-store on another line", Policy{}, "", "Cache-Control: max-age=60\nCache-Control: no-store", NoStore},
+		{"9111-5.2 no-store behind garbage", Policy{}, "", "Cache-Control: max-age=60 no-store", NoStore},
+		{"9111-5.2 no-store behind a semicolon", Policy{}, "", "Cache-Control: max-age=60; no-store", NoStore},
+		{"9111-5.2.2.7 private for a field without quotes", Policy{}, "", "Cache-Control: private=x-user, max-age=60", Storable},
+		{"9111-5.2.2.7 private for nothing is all", Policy{}, "", "Cache-Control: private=\"\", max-age=60", Private},
+		{"9111-5.2.2.7 private for what is no name is all", Policy{}, "", "Cache-Control: private=\"x user\", max-age=60", Private},
+		{"9111-5.2.2.7 private for a field, and for all", Policy{}, "", "Cache-Control: private=\"x-user\", private, max-age=60", Private},
+		{"9111-5.2.2.9 public with an argument is none", Policy{}, "Authorization: Basic eDp5", "Cache-Control: public=1, max-age=60", Authorization},
+		{"9111-5.2.2.10 s-maxage of nothing beside max-age", Policy{}, "", "Cache-Control: s-maxage=0, max-age=60", Expired},
+		{"9111-5.2.3 s-maxage of nothing with a window", Policy{}, "", "Cache-Control: s-maxage=0, stale-while-revalidate=60", Storable},
+		{"9111-4.2.1 quoted lifetime", Policy{}, "", "Cache-Control: max-age=\"60\"", Storable},
+
 		{"10036 Incremental", Policy{}, "", fresh + "Incremental: ?1", Stream},
 		{"event stream", Policy{}, "", fresh + "Content-Type: text/event-stream", Stream},
 		{"9110-6.5 trailers", Policy{}, "", fresh + "Trailer: Grpc-Status", HasTrailer},
@@ -113,10 +129,12 @@ func TestStore(t *testing.T) {
 
 func TestStoreByStatus(t *testing.T) {
 	modified := "Last-Modified: " + date(-100000)
-	heuristically := map[int]bool{200: true, 203: true, 204: true, 300: true, 301: true, 308: true, 404: true, 405: true, 410: true, 414: true, 501: true}
+	heuristically := map[int]bool{200: true, 203: true, 204: true, 300: true, 301: true, 308: true, 404: true, 405: true, 410: true, 414: true, 451: true, 501: true}
 	never := map[int]Reason{
-		206: PartialContent, // RFC 9111 §3.3
+		206: PartialContent,     // RFC 9111 §3.3
+		226: StatusNotCacheable, // RFC 3229 §10.4.1
 		304: StatusNotCacheable,
+		406: StatusNotCacheable, 408: StatusNotCacheable, 411: StatusNotCacheable, 413: StatusNotCacheable, 415: StatusNotCacheable, 426: StatusNotCacheable,
 		407: StatusNotCacheable, 412: StatusNotCacheable, 416: StatusNotCacheable, 417: StatusNotCacheable, 425: StatusNotCacheable,
 		428: StatusNotCacheable, 429: StatusNotCacheable, 431: StatusNotCacheable, 511: StatusNotCacheable, // RFC 6585
 	}
@@ -258,4 +276,87 @@ func equalHeaders(a, b http.Header) bool {
 		}
 	}
 	return true
+}
+
+// A path that two parsers read differently makes a lifetime doubtful, but only
+// where there is somebody to be confused with another.
+func TestStoreUnderAmbiguousPath(t *testing.T) {
+	override := Policy{TTLOverride: []Lifetime{{nil, time.Minute}}}
+	tests := []struct {
+		name, path string
+		policy     Policy
+		request    string
+		response   string
+		want       Reason
+	}{
+		{"a plain path", "/static/a", override, "Cookie: a=b", "", Storable},
+		{"another way to spell letters", "/static/%61", override, "Cookie: a=b", "", Storable},
+		{"encoded slash", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded slash, explicit lifetime", "/account%2Fstatic", Policy{}, "Cookie: a=b", fresh, CookieRequest},
+		{"encoded twice", "/account%252f..%252fstatic/a", override, "Cookie: a=b", "", CookieRequest},
+		{"segments that go up", "/account/../static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded segments that go up", "/account/%2e%2e/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"semicolon", "/account;/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded semicolon", "/account%3b/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded question mark", "/account%3f/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded fragment", "/account%23/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded NUL", "/account%00/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded line break", "/account%0a/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"backslash", "/account\\static", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded backslash", "/account%5cstatic", override, "Cookie: a=b", "", CookieRequest},
+		{"two slashes", "/account//static", override, "Cookie: a=b", "", CookieRequest},
+		{"nobody to confuse", "/account%2f..%2fstatic/a", override, "", "", Storable},
+		{"public", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Cache-Control: public", Storable},
+		{"Vary: Cookie", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Vary: Cookie", Storable},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			x := getWith(tt.request, 200, tt.response)
+			x.Path = tt.path
+			if _, got := Store(x, &tt.policy); got != tt.want {
+				t.Errorf("Store = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// An error in answer to an odd request is about the request.
+func TestErrorsOfOddRequests(t *testing.T) {
+	tests := []struct {
+		name, request string
+		status        int
+		want          Reason
+	}{
+		{"9110-15.5.1 an ordinary request", "X: y", 400, Storable},
+		{"CPDoS header oversize", "X: " + strings.Repeat("y", oddBytes), 400, StatusNotCacheable},
+		{"CPDoS header oversize, many fields", strings.Repeat("X: 0123456789\n", oddBytes/10), 400, StatusNotCacheable},
+		{"CPDoS header oversize, another error", "X: " + strings.Repeat("y", oddBytes), 500, StatusNotCacheable},
+		{"CPDoS header oversize, no error", "X: " + strings.Repeat("y", oddBytes), 200, Storable},
+		{"CPDoS meta character", "X: \x07", 400, StatusNotCacheable},
+		{"CPDoS obs-text", "X: \u00e9", 404, StatusNotCacheable},
+		{"a tab is whitespace", "X: a\tb", 400, Storable},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, got := Store(getWith(tt.request, tt.status, fresh), &Policy{}); got != tt.want {
+				t.Errorf("Store = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// A class of statuses is not for those that are about who asks.
+func TestLifetimeOfAClass(t *testing.T) {
+	for status, want := range map[int]Reason{
+		400: NoLifetime, 401: NoLifetime, 403: NoLifetime, 402: Storable, 404: Storable, 409: Storable, 410: Storable, 451: Storable,
+	} {
+		p := Policy{TTL: []Lifetime{{[]int{4}, time.Minute}}}
+		if _, got := Store(get(status, ""), &p); got != want {
+			t.Errorf("%d by its class: %v, want %v", status, got, want)
+		}
+		p = Policy{TTL: []Lifetime{{[]int{status}, time.Minute}}}
+		if _, got := Store(get(status, ""), &p); got != Storable {
+			t.Errorf("%d by its number: %v", status, got)
+		}
+	}
 }

@@ -75,7 +75,7 @@ func (p *Policy) Selects(s *Stored, request http.Header) bool {
 		if string(p.appendField(buf[:0], name, request[name])) == field {
 			continue
 		}
-		if !p.prefersLanguage(name, request, s) {
+		if field == "" || field[0] != variantNormalised || !p.prefersLanguage(name, request, s) {
 			return false
 		}
 	}

@@ -1,0 +1,47 @@
+package httpcache
+
+import (
+	"slices"
+	"testing"
+)
+
+// What a response varies on though its origin did not say so, and that a 304
+// or an answer to HEAD does not make it vary on less.
+func TestVariesWithoutVary(t *testing.T) {
+	const allow = "Access-Control-Allow-Origin: "
+	tests := []struct {
+		name              string
+		request, response string
+		want              []string
+	}{
+		{"fetch-3.3 opened to the site that asked", "Origin: https://a.test", allow + "https://a.test", []string{"Origin"}},
+		{"fetch-3.3 opened to all", "Origin: https://a.test", allow + "*", nil},
+		{"fetch-3.3 opened to another, always the same", "Origin: https://a.test", allow + "https://b.test", nil},
+		{"fetch-3.3 opened, nobody asked", "", allow + "https://a.test", nil},
+		{"fetch-3.3 not opened", "Origin: https://a.test", "", nil},
+		{"fetch-3.3 null is one for many", "Origin: null", allow + "null", []string{"Origin"}},
+		{"fetch-3.3 and Vary", "Origin: https://a.test", allow + "https://a.test\nVary: origin, Foo", []string{"Foo", "Origin"}},
+		{"a fragment", "Rsc: 1", "", []string{"Rsc"}},
+		{"a fragment, and Vary", "Hx-Request: true", "Vary: Accept-Encoding", []string{"Accept-Encoding", "Hx-Request"}},
+		{"no fragment", "X-Other: 1", "", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &Policy{}
+			s := mustStoreAs(t, getWith(tt.request, 200, fresh+"Etag: \"a\"\n"+tt.response), p)
+			if !slices.Equal(s.Vary, tt.want) {
+				t.Fatalf("varies on %q, want %q", s.Vary, tt.want)
+			}
+			for _, asks := range []string{tt.request, ""} {
+				x := getWith(asks, 304, "Etag: \"a\"")
+				if updated, why, ok := Freshen(s, x, p); !ok || !slices.Equal(updated.Vary, s.Vary) || updated.Variant != s.Variant {
+					t.Errorf("after a 304 to %q: %v, varies on %q (%q), want %q (%q)", asks, why, updated.Vary, updated.Variant, s.Vary, s.Variant)
+				}
+			}
+		})
+	}
+	ignoring := &Policy{VaryIgnore: []string{"Rsc", "Origin"}}
+	if s := mustStoreAs(t, getWith("Rsc: 1\nOrigin: https://a.test", 200, fresh+allow+"https://a.test"), ignoring); len(s.Vary) > 0 {
+		t.Errorf("with vary ignore it varies on %q", s.Vary)
+	}
+}
