@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-portico/portico/cachehandler/store"
@@ -17,6 +18,7 @@ type cache struct {
 	tier    store.Tier
 	flights flights
 	passes  passMemory
+	posted  atomic.Int64 // bytes of answers to POST on their way into the tier
 
 	// The configurations that use the cache, oldest first, by their modules.
 	users struct {

@@ -50,6 +50,16 @@ func stripOverriding(r *http.Request, keyed []string) {
 	}
 }
 
+// overrides reports a request that brings what stripOverriding would take.
+func overrides(r *http.Request, keyed []string) bool {
+	if fromTrustedProxy(r) {
+		return false
+	}
+	return slices.ContainsFunc(overriding, func(name string) bool {
+		return r.Header[name] != nil && !slices.Contains(keyed, name)
+	})
+}
+
 func fromTrustedProxy(r *http.Request) bool {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	return trusted

@@ -28,10 +28,17 @@ func (x *exchange) pass() step {
 	}
 	x.publish()
 	x.direct = passWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x}
-	if x.mayFreshen() {
+	switch {
+	case x.mayFreshen():
 		x.direct.outer = maps.Clone(x.w.Header())
+		x.err = x.next.ServeHTTP(&x.direct, x.r)
+	case x.mayKeepPost():
+		x.direct.posted = new(posted)
+		x.direct.outer = maps.Clone(x.w.Header())
+		x.err = x.passPost()
+	default:
+		x.err = x.next.ServeHTTP(&x.direct, x.r)
 	}
-	x.err = x.next.ServeHTTP(&x.direct, x.r)
 	return stepDone
 }
 
@@ -42,7 +49,8 @@ type passWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	x         *exchange
 	wroteHead bool
-	outer     http.Header // what handlers before the cache had set, if a HEAD may freshen
+	outer     http.Header // what handlers before the cache had set, if a HEAD may freshen or a POST be kept
+	posted    *posted     // the copy of an answer to POST; nil for other methods
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -57,14 +65,24 @@ func (w *passWriter) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (w *passWriter) Write(p []byte) (int, error) {
 	w.begin()
-	return w.ResponseWriter.Write(p)
+	n, err := w.ResponseWriter.Write(p)
+	if w.posted != nil {
+		w.posted.write(p[:n], err)
+	}
+	return n, err
 }
 
 // ReadFrom implements io.ReaderFrom, so that files are still sent by the kernel.
 func (w *passWriter) ReadFrom(r io.Reader) (int64, error) {
 	w.begin()
+	if w.posted != nil && w.posted.object != nil {
+		return io.Copy(writeOnly{w}, r)
+	}
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
+
+// writeOnly hides ReadFrom.
+type writeOnly struct{ io.Writer }
 
 // FlushError implements http.Flusher as http.ResponseController knows it.
 func (w *passWriter) FlushError() error {
@@ -87,8 +105,12 @@ func (x *exchange) passHead(h http.Header, status int) {
 	case x.outcome.reason == httpcache.PassMemory:
 		x.remember(h, status)
 	case x.direct.outer != nil && status == http.StatusOK:
-		own, _ := ownFields(h, x.direct.outer)
-		x.freshenByHead(own)
+		own, layers := ownFields(h, x.direct.outer)
+		if x.direct.posted != nil {
+			x.direct.posted.begin(x, status, own, layers)
+		} else {
+			x.freshenByHead(own)
+		}
 	}
 	x.outcome.fwdStatus = status
 	if status != http.StatusSwitchingProtocols {

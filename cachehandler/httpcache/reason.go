@@ -9,7 +9,7 @@ const (
 	None Reason = iota
 
 	// Why a request is not looked up, or an answer not shared.
-	Method         // a method other than GET and HEAD
+	Method         // a method this cache never answers
 	Upgrade        // the request asks for another protocol
 	RequestBody    // a GET with content
 	Bypassed       // the administrator's bypass matcher
