@@ -18,7 +18,9 @@ type cache struct {
 	tier    store.Tier
 	flights flights
 	passes  passMemory
-	posted  atomic.Int64 // bytes of answers to POST on their way into the tier
+
+	generations generations
+	posted      atomic.Int64 // bytes of answers to POST on their way into the tier
 
 	// The configurations that use the cache, oldest first, by their modules.
 	users struct {
@@ -37,6 +39,7 @@ func newCache(id storeID, tier store.Tier) *cache {
 	c.complaints.last = make(map[string]time.Time)
 	c.flights.init()
 	c.passes.init()
+	c.generations.init()
 	return c
 }
 
@@ -62,9 +65,11 @@ func (c *cache) release(m TierModule) error {
 	return c.users.modules[len(c.users.modules)-1].Apply(c.tier)
 }
 
-// invalidate drops every variant of a key, and keeps what is being fetched
-// for it from being stored: it may be from before the change.
+// invalidate drops every variant of a key and the answers to QUERY of its URI,
+// and keeps what is being fetched for it from being stored: it may be from before
+// the change.
 func (c *cache) invalidate(ctx context.Context, key string) {
+	c.generations.end([]byte(key))
 	c.flights.outdate(key)
 	// A tier that does not answer now does not answer Get either.
 	_, _ = c.tier.RemoveKey(ctx, key)

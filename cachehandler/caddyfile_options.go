@@ -227,6 +227,22 @@ func (h *Handler) parseCollapse(d *caddyfile.Dispenser) error {
 	return fmt.Errorf("unknown option '%s': expected off or wait", option)
 }
 
+func (h *Handler) parseQueryMethod(d *caddyfile.Dispenser) error {
+	h.QueryMethod = new(QueryMethodOptions)
+	var option string
+	if !d.Args(&option) {
+		return errArguments
+	}
+	switch option {
+	case "off":
+		h.QueryMethod.Off = true
+		return nil
+	case "max_content":
+		return parseSize(d, &h.QueryMethod.MaxContent)
+	}
+	return fmt.Errorf("unknown option '%s': expected off or max_content", option)
+}
+
 // parseStore keeps the line: the stores are defined in the global option.
 func (h *Handler) parseStore(d *caddyfile.Dispenser) error {
 	h.caddyfile.store = d.NewFromNextSegment()

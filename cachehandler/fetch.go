@@ -30,6 +30,7 @@ type fetch struct {
 	next   caddyhttp.Handler
 	client http.Header // of the request that caused it, before any handler changed it
 	path   string      // asked for by the client
+	query  *query      // what it asks with, if not with GET
 	class  class       // of the client's request
 	flight *flight
 	base   *store.Object // the stored object it is to replace or validate, or nil
@@ -105,6 +106,7 @@ func (x *exchange) newFetch() *fetch {
 		h: x.h, next: x.next, flight: x.flight, base: x.object,
 		client: x.r.Header,
 		path:   originalURL(x.r).Path,
+		query:  x.query,
 		class:  classOf(x.r.Header),
 		part:   x.object == nil && x.r.Header["Range"] != nil,
 		ctx:    ctx, cancel: cancel,
@@ -123,11 +125,22 @@ var conditional = [...]string{
 // validated (RFC 9111 §4.3).
 func (f *fetch) toOrigin() {
 	f.req.Method = http.MethodGet // a HEAD may have found the object stale
+	if f.query != nil {
+		f.query.attach(f.req)
+	}
 	for _, name := range conditional {
 		delete(f.req.Header, name)
 	}
 	stripOverriding(f.req, f.h.Key.Header)
 	f.asks = f.base != nil && f.base.Head.Validate(f.req.Header)
+}
+
+// method is what the origin is asked with, whatever handlers make of it.
+func (f *fetch) method() string {
+	if f.query != nil {
+		return methodQuery
+	}
+	return http.MethodGet
 }
 
 // startFetch asks the origin on behalf of x, who is free to go.

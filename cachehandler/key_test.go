@@ -14,7 +14,8 @@ func keyOf(t *testing.T, o KeyOptions, r *http.Request) string {
 	if err := o.validate(); err != nil {
 		t.Fatal(err)
 	}
-	return string(o.append(nil, r))
+	key, _ := o.append(nil, r)
+	return string(key)
 }
 
 func TestKey(t *testing.T) {

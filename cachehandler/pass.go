@@ -175,7 +175,7 @@ func (x *exchange) freshenByHead(h http.Header) {
 // invalidate drops what an unsafe method has made out of date (RFC 9111
 // §4.4): the target and, on the same host, what Location and Content-Location name.
 func (x *exchange) invalidate(h http.Header, status int) {
-	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
+	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead || x.query != nil {
 		return // spares making the target
 	}
 	others, ok := httpcache.Invalidates(x.r.Method, x.target(), status, h)
@@ -189,7 +189,8 @@ func (x *exchange) invalidate(h http.Header, status int) {
 		if err != nil {
 			continue
 		}
-		x.h.cache.invalidate(ctx, string(x.h.Key.appendFor(nil, x.r, u)))
+		key, _ := x.h.Key.appendFor(nil, x.r, u)
+		x.h.cache.invalidate(ctx, string(key))
 	}
 }
 

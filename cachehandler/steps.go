@@ -56,7 +56,9 @@ type exchange struct {
 	now  time.Time
 
 	key    []byte
+	parts  keyParts
 	keyBuf [160]byte
+	query  *query // the content of a QUERY that is part of the key
 
 	object *store.Object // selected by the request, or fetched for it
 	vary   []string      // what the key's responses vary on, when none is selected
@@ -89,7 +91,7 @@ func (x *exchange) receive() step {
 	if httpguts.HeaderValuesContainsToken(x.r.Header["Connection"], "upgrade") || x.r.Method == http.MethodConnect {
 		return x.passFor(httpcache.Upgrade)
 	}
-	x.key = x.h.Key.append(x.keyBuf[:0], x.r)
+	x.key, x.parts = x.h.Key.append(x.keyBuf[:0], x.r)
 	if len(x.h.bypass) > 0 {
 		matched, err := x.h.bypass.AnyMatchWithError(x.r)
 		if err != nil {
@@ -104,18 +106,33 @@ func (x *exchange) receive() step {
 		x.outcome.reason = httpcache.Method
 		x.w.Header().Set("Allow", "GET, HEAD")
 		return x.fail(caddyhttp.Error(http.StatusMethodNotAllowed, errors.New("purge is not allowed")))
+	case x.r.Method == methodQuery && !x.h.QueryMethod.Off:
+		if why := x.onlyForOrigin(); why != httpcache.None {
+			return x.passFor(why)
+		}
+		return x.receiveQuery()
 	case x.r.Method != http.MethodGet && x.r.Method != http.MethodHead:
 		return x.passFor(httpcache.Method)
 	case hasContent(x.r):
 		return x.passFor(httpcache.RequestBody)
-	case len(x.key) > maxKeyBytes:
-		return x.passFor(httpcache.KeyTooLong)
-	case wantsStream(x.r.Header): // its head may come with the first event only
-		return x.passFor(httpcache.Stream)
-	case x.r.Header["If-Match"] != nil || x.r.Header["If-Unmodified-Since"] != nil:
-		return x.passFor(httpcache.ForOrigin)
+	}
+	if why := x.onlyForOrigin(); why != httpcache.None {
+		return x.passFor(why)
 	}
 	return stepLookup
+}
+
+// onlyForOrigin is why a request is not looked up though its method would be.
+func (x *exchange) onlyForOrigin() httpcache.Reason {
+	switch {
+	case len(x.key) > maxKeyBytes:
+		return httpcache.KeyTooLong
+	case wantsStream(x.r.Header): // its head may come with the first event only
+		return httpcache.Stream
+	case x.r.Header["If-Match"] != nil || x.r.Header["If-Unmodified-Since"] != nil:
+		return httpcache.ForOrigin
+	}
+	return httpcache.None
 }
 
 func wantsStream(request http.Header) bool {
