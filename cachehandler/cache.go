@@ -20,6 +20,7 @@ type cache struct {
 	passes  passMemory
 
 	generations generations
+	variations  variations
 	posted      atomic.Int64 // bytes of answers to POST on their way into the tier
 
 	// The configurations that use the cache, oldest first, by their modules.
@@ -40,6 +41,7 @@ func newCache(id storeID, tier store.Tier) *cache {
 	c.flights.init()
 	c.passes.init()
 	c.generations.init()
+	c.variations.init()
 	return c
 }
 
@@ -73,6 +75,17 @@ func (c *cache) invalidate(ctx context.Context, key string) {
 	c.flights.outdate(key)
 	// A tier that does not answer now does not answer Get either.
 	_, _ = c.tier.RemoveKey(ctx, key)
+}
+
+// invalidateURI is invalidate for a URI, by the key of a GET of it, and for every
+// response that is for it though it was fetched for another: those that are
+// stored, and by the generation of the path those that are being fetched.
+func (c *cache) invalidateURI(ctx context.Context, key []byte, parts keyParts) {
+	c.generations.end(key[:parts.path])
+	c.invalidate(ctx, string(key))
+	for _, equivalent := range c.equivalents(key, parts) {
+		c.invalidate(ctx, string(equivalent))
+	}
 }
 
 // complainEvery is how often a failing operation is worth a line in the log.

@@ -79,6 +79,7 @@ func ParseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			header <name...>
 //			cookie <name...>
 //			placeholder <{...}...>
+//			no_vary_search off
 //		}
 //		ttl [<status...>] <duration>
 //		ttl_override [<status...>] <duration>

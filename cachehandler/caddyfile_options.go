@@ -263,11 +263,14 @@ func (h *Handler) parseSkipStore(d *caddyfile.Dispenser) error {
 
 // keyOptions are the options of the key block.
 var keyOptions = map[string]func(*KeyOptions, *caddyfile.Dispenser) error{
-	"scheme":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseSwitch(d, &o.Scheme) },
-	"host":        func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseSwitch(d, &o.Host) },
-	"query":       (*KeyOptions).parseQuery,
-	"header":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Header) },
-	"cookie":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Cookie) },
+	"scheme": func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseSwitch(d, &o.Scheme) },
+	"host":   func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseSwitch(d, &o.Host) },
+	"query":  (*KeyOptions).parseQuery,
+	"header": func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Header) },
+	"cookie": func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Cookie) },
+	"no_vary_search": func(o *KeyOptions, d *caddyfile.Dispenser) error {
+		return parseSwitch(d, &o.NoVarySearch)
+	},
 	"placeholder": func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Placeholder) },
 }
 

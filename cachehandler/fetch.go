@@ -29,6 +29,8 @@ type fetch struct {
 	req    *http.Request
 	next   caddyhttp.Handler
 	client http.Header // of the request that caused it, before any handler changed it
+	key    string      // of the client's request
+	parts  keyParts    // of key
 	path   string      // asked for by the client
 	query  *query      // what it asks with, if not with GET
 	class  class       // of the client's request
@@ -49,6 +51,8 @@ type fetch struct {
 	// For the leader, set before the flight lands.
 	personal http.Header // fields of the answer that the object does not keep
 	aged     bool        // the answer came out of a cache further on
+
+	generation uint64 // of the URI's path, when the fetch began
 
 	// For a leader who lent its writer, set before done is closed.
 	done     chan struct{}
@@ -105,11 +109,17 @@ func (x *exchange) newFetch() *fetch {
 	f := &fetch{
 		h: x.h, next: x.next, flight: x.flight, base: x.object,
 		client: x.r.Header,
+		parts:  x.parts,
 		path:   originalURL(x.r).Path,
 		query:  x.query,
 		class:  classOf(x.r.Header),
 		part:   x.object == nil && x.r.Header["Range"] != nil,
 		ctx:    ctx, cancel: cancel,
+
+		generation: x.h.cache.generations.of(x.key[:x.parts.path]),
+	}
+	if f.key = x.flight.key; f.key != string(x.key) {
+		f.key = string(x.key)
 	}
 	f.rec.f = f
 	return f
@@ -141,6 +151,14 @@ func (f *fetch) method() string {
 		return methodQuery
 	}
 	return http.MethodGet
+}
+
+// outdated reports that what the fetch brings is not to be stored under key: the
+// key was invalidated meanwhile, or, where others than those of the flight would
+// find it, perhaps one equivalent to it.
+func (f *fetch) outdated(key string) bool {
+	return f.flight.outdated.Load() ||
+		key != f.flight.key && f.generation != f.h.cache.generations.of([]byte(f.key[:f.parts.path]))
 }
 
 // startFetch asks the origin on behalf of x, who is free to go.

@@ -39,7 +39,11 @@ type KeyOptions struct {
 	// Placeholders whose values are part of the key.
 	Placeholder []string `json:"placeholder,omitempty"`
 
-	noScheme, noHost bool
+	// Whether responses with a No-Vary-Search field answer requests for URLs that
+	// differ only in what it says makes no difference. Default: true.
+	NoVarySearch *bool `json:"no_vary_search,omitempty"`
+
+	noScheme, noHost, noSearch bool
 }
 
 // QueryOptions is which query parameters are part of the key. The origin gets
@@ -61,6 +65,7 @@ type QueryOptions struct {
 func (o *KeyOptions) provision() {
 	o.noScheme = o.Scheme != nil && !*o.Scheme
 	o.noHost = o.Host != nil && !*o.Host
+	o.noSearch = o.NoVarySearch != nil && !*o.NoVarySearch || o.Query != nil && o.Query.Ignore
 	o.Header = canonical(o.Header)
 }
 

@@ -164,7 +164,7 @@ func (x *exchange) freshenByHead(h http.Header) {
 		Method: http.MethodHead, Path: originalURL(x.r).Path, RequestHeader: x.r.Header,
 		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: now,
 	}, &x.h.policy)
-	if !ok {
+	if !ok || !variationOf(head).Equal(variationOf(old.Head)) {
 		head = old.Head.Expire(now)
 	}
 	if _, err := x.h.cache.tier.Replace(x.r.Context(), old, old.WithHead(head)); err != nil {
@@ -183,14 +183,14 @@ func (x *exchange) invalidate(h http.Header, status int) {
 		return
 	}
 	ctx := x.r.Context()
-	x.h.cache.invalidate(ctx, string(x.key))
+	x.h.cache.invalidateURI(ctx, x.key, x.parts)
 	for _, other := range others {
 		u, err := url.Parse(other)
 		if err != nil {
 			continue
 		}
-		key, _ := x.h.Key.appendFor(nil, x.r, u)
-		x.h.cache.invalidate(ctx, string(key))
+		key, parts := x.h.Key.appendFor(nil, x.r, u)
+		x.h.cache.invalidateURI(ctx, key, parts)
 	}
 }
 

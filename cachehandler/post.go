@@ -25,9 +25,10 @@ type posted struct {
 	object *store.Object // nil: nothing is kept, or not any more
 	// flight is that of a GET under the same key which nobody joins: what
 	// invalidates the key outdates the copy, too.
-	flight *flight
-	length int64 // announced, or -1
-	held   int64 // counted in cache.posted
+	flight     *flight
+	generation uint64 // of the URI's path, with the head
+	length     int64  // announced, or -1
+	held       int64  // counted in cache.posted
 }
 
 // mayKeepPost reports a POST whose answer may be one for GETs, as far as the
@@ -61,7 +62,8 @@ func (p *posted) begin(x *exchange, status int, own http.Header, layers store.La
 	key := string(x.key)
 	p.x, p.length = x, length
 	p.flight = x.h.cache.flights.alone(key)
-	p.object = &store.Object{Key: key, Head: head, Body: store.NewBody(length), Layers: layers}
+	p.generation = x.h.cache.generations.of(x.key[:x.parts.path])
+	p.object = &store.Object{Key: x.h.keyFor(key, x.parts, head), Head: head, Body: store.NewBody(length), Layers: layers}
 	x.outcome.stored = true
 }
 
@@ -106,7 +108,7 @@ func (p *posted) finish(whole bool) {
 // something newer.
 func (p *posted) store() {
 	h, o, ctx := p.x.h, p.object, p.context()
-	objects, err := h.cache.tier.Get(ctx, p.x.key)
+	objects, err := h.cache.tier.Get(ctx, []byte(o.Key))
 	if err != nil {
 		h.storeFailed("get", err)
 		return
@@ -116,10 +118,10 @@ func (p *posted) store() {
 			return
 		}
 	}
-	if p.flight.outdated.Load() || h.put(ctx, o) != httpcache.None {
+	if p.outdated() || h.put(ctx, o) != httpcache.None {
 		return
 	}
-	if p.flight.outdated.Load() { // while it was put there
+	if p.outdated() { // while it was put there
 		err = h.cache.tier.Remove(ctx, o)
 	} else {
 		h.metrics.fill(fillStored)
@@ -128,6 +130,12 @@ func (p *posted) store() {
 	if err != nil {
 		h.storeFailed("settle", err)
 	}
+}
+
+func (p *posted) outdated() bool {
+	x := p.x
+	return p.flight.outdated.Load() ||
+		p.object.Key != p.flight.key && p.generation != x.h.cache.generations.of(x.key[:x.parts.path])
 }
 
 // drop forgets the copy.

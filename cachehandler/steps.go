@@ -148,12 +148,12 @@ func wantsStream(request http.Header) bool {
 // and decides what it is good for (§4).
 func (x *exchange) lookup() step {
 	x.object, x.vary = nil, nil
-	objects, err := x.h.cache.tier.Get(x.r.Context(), x.key)
+	objects, o, err := x.find()
 	if err != nil {
 		x.h.storeFailed("get", err)
 		return x.passFor(httpcache.StoreFailed)
 	}
-	if o := x.selectFrom(objects); o != nil {
+	if o != nil {
 		return x.judge(o)
 	}
 	x.outcome.reason = httpcache.URIMiss
@@ -234,7 +234,7 @@ func (x *exchange) miss() step {
 		return x.passMiss(httpcache.PassMemory)
 	}
 	if x.h.Collapse.Off || x.alone || x.validatedEachTime() {
-		x.flight = x.h.cache.flights.alone(string(x.key))
+		x.flight = x.h.cache.flights.alone(x.flightKey())
 		return stepFetch
 	}
 	if x.join() {
@@ -246,15 +246,11 @@ func (x *exchange) miss() step {
 // confirm looks again before it leads: another flight may have landed between
 // the look-up and the join, and then nobody needs a second fetch.
 func (x *exchange) confirm() step {
-	objects, err := x.h.cache.tier.Get(x.r.Context(), x.key)
-	if err != nil {
+	_, o, err := x.find()
+	if err != nil || o == nil || o == x.object {
 		return stepFetch
 	}
 	x.now = time.Now()
-	o := x.selectFrom(objects)
-	if o == nil || o == x.object {
-		return stepFetch
-	}
 	if use, why := x.h.policy.Reuse(o.Head, x.r.Header, x.now); use == httpcache.UseFresh {
 		x.object, x.outcome.reason = o, why
 		x.h.cache.flights.land(x.flight, landing{object: o})
@@ -276,8 +272,17 @@ func (x *exchange) join() (lead bool) {
 	if server, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
 		variant += " " + server.Name() + " " + x.r.Host
 	}
-	x.flight, lead = x.h.cache.flights.join(string(x.key), variant)
+	x.flight, lead = x.h.cache.flights.join(x.flightKey(), variant)
 	return lead
+}
+
+// flightKey is what requests have in common that may wait for each other. Where a
+// stored response is validated, that is its own: the URIs may differ.
+func (x *exchange) flightKey() string {
+	if x.object != nil {
+		return x.object.Key
+	}
+	return string(x.key)
 }
 
 // validatedEachTime reports an object that is never used without asking: its
