@@ -59,6 +59,26 @@ func TestQueryTrailer(t *testing.T) {
 	}
 }
 
+// TestQueryWithoutContent: however its absence is announced, HTTP/2 doing so by
+// the end of the stream only (RFC 9113 §8.1), the origin is asked without any.
+func TestQueryWithoutContent(t *testing.T) {
+	h := newHandler(t)
+	for i, want := range []string{"uri-miss", "hit"} {
+		r := queryOf(nil)
+		if i == 0 {
+			r = queryOf(strings.NewReader(""))
+			r.ProtoMajor, r.ContentLength = 2, -1
+		}
+		w := httptest.NewRecorder()
+		if err := h.ServeHTTP(w, r, echo); err != nil || w.Body.String() != "QUERY  0" {
+			t.Errorf("the answer is %q, %v", w.Body, err)
+		}
+		if got := w.Header().Get("Cache-Status"); !strings.Contains(got, want) {
+			t.Errorf("Cache-Status is %q, want %s", got, want)
+		}
+	}
+}
+
 // TestQuerySlowContent: a client that is slow to send its content delays nobody
 // with the same one.
 func TestQuerySlowContent(t *testing.T) {
