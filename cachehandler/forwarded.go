@@ -50,8 +50,8 @@ func stripOverriding(r *http.Request, keyed []string) {
 	}
 }
 
-// overrides reports a request that brings what stripOverriding would take.
-func overrides(r *http.Request, keyed []string) bool {
+// hasOverriding reports a request that brings what stripOverriding would take.
+func hasOverriding(r *http.Request, keyed []string) bool {
 	if fromTrustedProxy(r) {
 		return false
 	}

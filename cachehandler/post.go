@@ -36,7 +36,7 @@ type posted struct {
 // the key does not say it, must not have made the answer.
 func (x *exchange) mayKeepPost() bool {
 	return x.r.Method == http.MethodPost && x.outcome.reason == httpcache.Method &&
-		len(x.key) <= maxKeyBytes && !overrides(x.r, x.h.Key.Header)
+		len(x.key) <= maxKeyBytes && !hasOverriding(x.r, x.h.Key.Header)
 }
 
 // passPost is the call of the next handler for such a request.

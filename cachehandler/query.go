@@ -56,8 +56,8 @@ func (x *exchange) receiveQuery() step {
 	switch {
 	case x.r.ContentLength > limit:
 		return x.passFor(httpcache.ContentTooLarge)
-	case len(x.r.Trailer) > 0: // part of the request, but not of the key
-		return x.passFor(httpcache.RequestBody)
+	case len(x.r.Trailer) > 0, hidesMetadata(x.r.Header):
+		return x.passFor(httpcache.RequestBody) // part of the request, but not of the key, or the reverse
 	case x.r.Body == nil:
 		x.r.Body = http.NoBody
 	}
@@ -77,6 +77,18 @@ func (x *exchange) receiveQuery() step {
 	x.query = &query{content: content}
 	x.key = x.queryKey(content)
 	return stepLookup
+}
+
+// hidesMetadata reports a Connection field that names one which describes the
+// content: it would be in the key, but not reach the origin (RFC 9110 §7.6.1), and
+// others would get what that makes of the content without it.
+func hidesMetadata(request http.Header) bool {
+	for _, line := range request["Connection"] {
+		if strings.Contains(strings.ToLower(line), "content-") {
+			return true
+		}
+	}
+	return false
 }
 
 // failingReader is the rest of content that broke off.
