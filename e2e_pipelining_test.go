@@ -32,7 +32,7 @@ func TestClientThatPipelinesAndNeverReads(t *testing.T) {
 	led := 0
 	for _, before := range []int{0, 1, 2, 3, 4, 8, 16, 32, 64} {
 		path := fmt.Sprintf("/cold/%d", before)
-		stuck := s.pipeline(append(slices.Repeat([]string{"/stored"}, before), path)...)
+		stuck := s.sendUnread(append(slices.Repeat([]string{"/stored"}, before), path)...)
 		if cold.arrives(path) {
 			led++
 		}
@@ -50,9 +50,9 @@ func TestClientThatPipelinesAndNeverReads(t *testing.T) {
 	}
 }
 
-// pipeline sends GETs on a connection of its own, with as small a window as
+// sendUnread sends GETs on a connection of its own, with as small a window as
 // the system lets it have.
-func (s *site) pipeline(paths ...string) net.Conn {
+func (s *site) sendUnread(paths ...string) net.Conn {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.vars["$HTTP"])
 	if err != nil {

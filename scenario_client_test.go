@@ -1,6 +1,7 @@
 package portico_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -160,6 +161,37 @@ func (c *scriptedClient) request(ctx context.Context, step *node, words []string
 	return nil
 }
 
+// requestContent is what a request brings.
+type requestContent struct {
+	bytes.Buffer
+	there, chunked bool
+}
+
+// take takes a line that is about content.
+func (c *requestContent) take(line string) bool {
+	if text, ok := strings.CutPrefix(line, "| "); ok {
+		c.WriteString(text)
+	} else if size, ok := strings.CutPrefix(line, "pattern "); ok {
+		c.Write(pattern(0, number(size)))
+	} else if line == "chunked" {
+		c.chunked = true
+	} else {
+		return false
+	}
+	c.there = true
+	return true
+}
+
+func (c *requestContent) reader() io.Reader {
+	switch {
+	case c.chunked:
+		return io.MultiReader(&c.Buffer) // which net/http cannot ask for its length
+	case c.there:
+		return &c.Buffer
+	}
+	return nil
+}
+
 // compose makes one request. The target goes out as it is written, whatever
 // net/url would make of it.
 func (c *scriptedClient) compose(method, target string, lines []*node) (*http.Request, error) {
@@ -167,12 +199,11 @@ func (c *scriptedClient) compose(method, target string, lines []*node) (*http.Re
 	if rest, ok := strings.CutPrefix(target, "https:"); ok {
 		scheme, addr, target = "https", c.site.vars["$HTTPS"], rest
 	}
-	var body io.Reader
+	var content requestContent
 	header := http.Header{}
 	host := "site.test"
 	for _, l := range lines {
-		if text, ok := strings.CutPrefix(l.text, "| "); ok {
-			body = strings.NewReader(text)
+		if content.take(l.text) {
 			continue
 		}
 		name, value, ok := strings.Cut(l.text, ":")
@@ -186,7 +217,7 @@ func (c *scriptedClient) compose(method, target string, lines []*node) (*http.Re
 		}
 		header[name] = append(header[name], value)
 	}
-	r, err := http.NewRequestWithContext(c.t.Context(), method, scheme+"://"+addr, body)
+	r, err := http.NewRequestWithContext(c.t.Context(), method, scheme+"://"+addr, content.reader())
 	if err != nil {
 		return nil, err
 	}

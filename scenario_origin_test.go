@@ -123,6 +123,7 @@ func (o *scriptedOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, _ := io.ReadAll(r.Body)
 	seen := messageFacts(r.Header, body)
+	seen["length"] = fmt.Sprint(r.ContentLength)
 	seen["method"], seen["uri"], seen["Host"] = r.Method, r.URL.RequestURI(), r.Host
 	var status int
 	if _, err := fmt.Sscanf(answer.text, "answer %d", &status); err != nil {

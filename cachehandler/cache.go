@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-portico/portico/cachehandler/store"
@@ -19,6 +20,8 @@ type cache struct {
 	passes  passMemory
 
 	invalidated invalidations
+	variations  variations
+	posted      atomic.Int64 // bytes of answers to POST on their way into the tier
 
 	// The configurations that use the cache, oldest first, by their modules.
 	users struct {
@@ -38,6 +41,7 @@ func newCache(id storeID, tier store.Tier) *cache {
 	c.flights.init()
 	c.passes.init()
 	c.invalidated.init()
+	c.variations.init()
 	return c
 }
 
@@ -63,22 +67,26 @@ func (c *cache) release(m TierModule) error {
 	return c.users.modules[len(c.users.modules)-1].Apply(c.tier)
 }
 
-// invalidate drops every variant of a key and of all keys of the same URI
-// (RFC 9111 §4.4), and keeps what is being fetched for them from being stored: it
-// may be from before the change.
-func (c *cache) invalidate(ctx context.Context, key string) {
-	uri := uriOf(key)
-	c.invalidated.mark(uri)
-	c.drop(ctx, key)
-	if uri != key {
-		c.drop(ctx, uri)
-	}
-}
-
+// drop drops every variant of a key, and keeps what is being fetched for it from
+// being stored: it may be from before a change.
 func (c *cache) drop(ctx context.Context, key string) {
 	c.flights.outdate(key)
 	// A tier that does not answer now does not answer Get either.
 	_, _ = c.tier.RemoveKey(ctx, key)
+}
+
+// invalidate drops all there is for a URI (RFC 9111 §4.4), by the key of a GET of
+// it: the responses under that key, those under keys with other parts, answers to
+// QUERY, and those for other URIs that are equivalent.
+func (c *cache) invalidate(ctx context.Context, key []byte, parts keyParts) {
+	c.invalidated.mark(key, parts)
+	c.drop(ctx, string(key))
+	if parts.query < len(key) {
+		c.drop(ctx, string(key[:parts.query]))
+	}
+	for _, equivalent := range c.equivalents(key, parts) {
+		c.drop(ctx, string(equivalent))
+	}
 }
 
 // complainEvery is how often a failing operation is worth a line in the log.

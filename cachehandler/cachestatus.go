@@ -45,6 +45,9 @@ func (x *exchange) statusMember() httpcache.Status {
 	}
 	if x.h.StatusHeader == statusFull {
 		m.Key = string(x.key)
+		if x.object != nil {
+			m.Key = x.object.Key
+		}
 	}
 	return m
 }

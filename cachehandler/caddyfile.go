@@ -43,6 +43,7 @@ var subdirectives = map[string]func(*Handler, *caddyfile.Dispenser) error{
 	"targeted":         func(h *Handler, d *caddyfile.Dispenser) error { return parseFields(d, &h.Targeted) },
 	"vary":             (*Handler).parseVary,
 	"collapse":         (*Handler).parseCollapse,
+	"query_method":     (*Handler).parseQueryMethod,
 	"fill_range_up_to": func(h *Handler, d *caddyfile.Dispenser) error { return parseSize(d, &h.FillRangeUpTo) },
 	"bypass":           (*Handler).parseBypass,
 	"skip_store":       (*Handler).parseSkipStore,
@@ -78,6 +79,7 @@ func ParseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //			header <name...>
 //			cookie <name...>
 //			placeholder <{...}...>
+//			no_vary_search off
 //		}
 //		ttl [<status...>] <duration>
 //		ttl_override [<status...>] <duration>
@@ -91,6 +93,7 @@ func ParseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		targeted <field...>
 //		vary normalise <field...> | ignore <field...> | max <n>
 //		collapse off | wait <duration>
+//		query_method off | max_content <size>
 //		fill_range_up_to <size>
 //		bypass <matcher>
 //		@<name> [status <code...>] [header <field> [<value>]]

@@ -227,6 +227,22 @@ func (h *Handler) parseCollapse(d *caddyfile.Dispenser) error {
 	return fmt.Errorf("unknown option '%s': expected off or wait", option)
 }
 
+func (h *Handler) parseQueryMethod(d *caddyfile.Dispenser) error {
+	h.QueryMethod = new(QueryMethodOptions)
+	var option string
+	if !d.Args(&option) {
+		return errArguments
+	}
+	switch option {
+	case "off":
+		h.QueryMethod.Off = true
+		return nil
+	case "max_content":
+		return parseSize(d, &h.QueryMethod.MaxContent)
+	}
+	return fmt.Errorf("unknown option '%s': expected off or max_content", option)
+}
+
 // parseStore keeps the line: the stores are defined in the global option.
 func (h *Handler) parseStore(d *caddyfile.Dispenser) error {
 	h.caddyfile.store = d.NewFromNextSegment()
@@ -247,11 +263,14 @@ func (h *Handler) parseSkipStore(d *caddyfile.Dispenser) error {
 
 // keyOptions are the options of the key block.
 var keyOptions = map[string]func(*KeyOptions, *caddyfile.Dispenser) error{
-	"scheme":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseSwitch(d, &o.Scheme) },
-	"host":        func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseSwitch(d, &o.Host) },
-	"query":       (*KeyOptions).parseQuery,
-	"header":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Header) },
-	"cookie":      func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Cookie) },
+	"scheme": func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseSwitch(d, &o.Scheme) },
+	"host":   func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseSwitch(d, &o.Host) },
+	"query":  (*KeyOptions).parseQuery,
+	"header": func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Header) },
+	"cookie": func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Cookie) },
+	"no_vary_search": func(o *KeyOptions, d *caddyfile.Dispenser) error {
+		return parseSwitch(d, &o.NoVarySearch)
+	},
 	"placeholder": func(o *KeyOptions, d *caddyfile.Dispenser) error { return parseWords(d, &o.Placeholder) },
 }
 

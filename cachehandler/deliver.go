@@ -26,7 +26,7 @@ func (x *exchange) deliver() step {
 		return stepDone
 	}
 	length, known := x.completeLength()
-	if head.Status == http.StatusOK && x.r.Method == http.MethodGet && x.r.Header["Range"] != nil {
+	if head.Status == http.StatusOK && x.r.Method != http.MethodHead && x.r.Header["Range"] != nil {
 		return x.deliverRange(length, known)
 	}
 	return x.deliverWhole(length, known)

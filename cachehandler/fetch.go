@@ -30,7 +30,10 @@ type fetch struct {
 	req    *http.Request
 	next   caddyhttp.Handler
 	client http.Header // of the request that caused it, before any handler changed it
+	key    string      // of the client's request
+	parts  keyParts    // of key
 	path   string      // asked for by the client
+	query  *query      // what it asks with, if not with GET
 	class  class       // of the client's request
 	flight *flight
 	base   *store.Object // the stored object it is to replace or validate, or nil
@@ -105,10 +108,15 @@ func (x *exchange) newFetch() *fetch {
 	f := &fetch{
 		h: x.h, next: x.next, flight: x.flight, base: x.object,
 		client: x.r.Header,
+		parts:  x.parts,
 		path:   originalURL(x.r).EscapedPath(),
+		query:  x.query,
 		class:  classOf(x.r.Header),
 		part:   x.object == nil && x.r.Header["Range"] != nil,
 		ctx:    ctx, cancel: cancel,
+	}
+	if f.key = x.flight.key; f.key != string(x.key) {
+		f.key = string(x.key)
 	}
 	if f.base != nil && httpcache.AsksApart(x.r.Header, f.base.Head.Vary) {
 		f.base = nil
@@ -127,12 +135,23 @@ var conditional = [...]string{
 // validated (RFC 9111 §4.3).
 func (f *fetch) toOrigin() {
 	f.req.Method = http.MethodGet // a HEAD may have found the object stale
+	if f.query != nil {
+		f.query.attach(f.req)
+	}
 	for _, name := range conditional {
 		delete(f.req.Header, name)
 	}
-	stripUnkeyed(f.req, f.h.Key.Header)
+	stripUnkeyed(f.req, f.h.Key.Header, f.query != nil)
 	f.req.Host = string(appendHost(nil, f.req.TLS != nil, f.req.Host)) // as the key has it
 	f.asks = f.base != nil && f.base.Head.Validate(f.req.Header)
+}
+
+// method is what the origin is asked with, whatever handlers make of it.
+func (f *fetch) method() string {
+	if f.query != nil {
+		return methodQuery
+	}
+	return http.MethodGet
 }
 
 // startFetch asks the origin on behalf of x, who is free to go.
@@ -252,8 +271,9 @@ func (f *fetch) onIdle() {
 func (f *fetch) land(l landing) { f.h.cache.flights.land(f.flight, l) }
 
 // outdated reports that the response may be from before a change of what was
-// asked for, so that it is not to be stored.
-func (f *fetch) outdated() bool {
-	v := &f.h.cache.invalidated
-	return f.flight.outdated.Load() || v.slots.Load() != nil && !f.sent.After(v.since([]byte(f.flight.key)))
+// asked for, so that it is not to be stored under key.
+func (f *fetch) outdated(key string) bool {
+	own, v := []byte(f.key), &f.h.cache.invalidated
+	return f.flight.outdated.Load() || !f.sent.After(v.since(own, f.parts)) ||
+		key != f.flight.key && !f.sent.After(v.sincePath(own, f.parts))
 }

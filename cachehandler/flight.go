@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddy-portico/portico/cachehandler/store"
 )
@@ -19,6 +20,7 @@ type flight struct {
 	variant string
 
 	unshared bool // nobody joins it
+	began    time.Time
 
 	// outdated is set when the key was invalidated meanwhile: the answer may be
 	// shared with those who wait, but is not stored.
@@ -68,20 +70,21 @@ func (fs *flights) shard(key string) *flightShard {
 	return &fs.shards[maphash.String(fs.seed, key)%uint64(len(fs.shards))]
 }
 
-// join returns the flight for a key and variant. lead is true for the one who
-// has to carry it out; for everybody else there is one to wait for.
-func (fs *flights) join(key, variant string) (f *flight, lead bool) {
+// join returns the flight for a key and variant that began after since. lead is
+// true for the one who has to carry it out; for everybody else there is one to
+// wait for.
+func (fs *flights) join(key, variant string, now, since time.Time) (f *flight, lead bool) {
 	s := fs.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for f := s.byKey[key]; f != nil; f = f.next {
-		if f.variant == variant && !f.unshared {
+		if f.variant == variant && !f.unshared && f.began.After(since) {
 			f.waiters.Add(1)
 			f.awaitLocked()
 			return f, false
 		}
 	}
-	return s.addLocked(&flight{key: key, variant: variant}), true
+	return s.addLocked(&flight{key: key, variant: variant, began: now}), true
 }
 
 // alone adds a flight that nobody joins. It is there to be outdated.

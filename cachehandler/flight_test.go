@@ -9,14 +9,14 @@ import (
 func TestFlightsHaveOneLeader(t *testing.T) {
 	var fs flights
 	fs.init()
-	f, lead := fs.join("k", "")
+	f, lead := fs.join("k", "", time.Now(), time.Time{})
 	if !lead {
 		t.Fatal("the first does not lead")
 	}
-	if g, lead := fs.join("k", ""); lead || g != f {
+	if g, lead := fs.join("k", "", time.Now(), time.Time{}); lead || g != f {
 		t.Error("the second does not join the first")
 	}
-	if _, lead := fs.join("k", "gzip"); !lead {
+	if _, lead := fs.join("k", "gzip", time.Now(), time.Time{}); !lead {
 		t.Error("another variant does not lead")
 	}
 	fs.land(f, landing{status: 200})
@@ -24,7 +24,7 @@ func TestFlightsHaveOneLeader(t *testing.T) {
 	if !f.over.Load() {
 		t.Error("landed, and not over")
 	}
-	if _, lead := fs.join("k", ""); !lead {
+	if _, lead := fs.join("k", "", time.Now(), time.Time{}); !lead {
 		t.Error("nobody leads after landing")
 	}
 }
@@ -32,17 +32,17 @@ func TestFlightsHaveOneLeader(t *testing.T) {
 func TestOutdatedFlightsAreNotJoined(t *testing.T) {
 	var fs flights
 	fs.init()
-	f, _ := fs.join("k", "")
+	f, _ := fs.join("k", "", time.Now(), time.Time{})
 	fs.outdate("k")
 	if !f.outdated.Load() {
 		t.Error("not outdated")
 	}
-	g, lead := fs.join("k", "")
+	g, lead := fs.join("k", "", time.Now(), time.Time{})
 	if !lead {
 		t.Error("an outdated flight was joined")
 	}
 	fs.land(f, landing{})
-	if h, lead := fs.join("k", ""); lead || h != g {
+	if h, lead := fs.join("k", "", time.Now(), time.Time{}); lead || h != g {
 		t.Error("landing the outdated flight took the other with it")
 	}
 }
@@ -89,11 +89,31 @@ func TestFlightsAlone(t *testing.T) {
 	var fs flights
 	fs.init()
 	f := fs.alone("k")
-	if _, lead := fs.join("k", ""); !lead {
+	if _, lead := fs.join("k", "", time.Now(), time.Time{}); !lead {
 		t.Error("it was joined")
 	}
 	fs.outdate("k")
 	if !f.outdated.Load() {
 		t.Error("not outdated")
+	}
+}
+
+// 9111-4.4: what was asked for before a change is not for those who come after it,
+// under whatever key the change was made.
+func TestFlightFromBeforeAChange(t *testing.T) {
+	var fs flights
+	fs.init()
+	began := time.Now()
+	old, _ := fs.join("k", "", began, time.Time{})
+	fresh, lead := fs.join("k", "", began.Add(2*time.Second), began.Add(time.Second))
+	if !lead {
+		t.Fatal("a flight from before the change was joined")
+	}
+	if f, lead := fs.join("k", "", began.Add(3*time.Second), began.Add(time.Second)); lead || f != fresh {
+		t.Error("the flight from after the change was not joined")
+	}
+	fs.land(old, landing{})
+	if f, lead := fs.join("k", "", began.Add(4*time.Second), began.Add(time.Second)); lead || f != fresh {
+		t.Error("landing the old flight took the other with it")
 	}
 }

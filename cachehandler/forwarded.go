@@ -99,10 +99,13 @@ func appendForwarded(dst []byte, o *KeyOptions, r *http.Request) []byte {
 }
 
 // stripUnkeyed takes from a request that may fill the cache what its key does
-// not say.
-func stripUnkeyed(r *http.Request, keyed []string) {
+// not say. What describes content is in the key of a request that has some.
+func stripUnkeyed(r *http.Request, keyed []string, content bool) {
 	trusted := fromTrustedProxy(r)
 	for name := range r.Header {
+		if content && strings.HasPrefix(name, "Content-") {
+			continue
+		}
 		if isUnkeyed(name, trusted) && !slices.Contains(keyed, name) {
 			delete(r.Header, name)
 		}

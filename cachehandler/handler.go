@@ -98,6 +98,11 @@ type Handler struct {
 	// Default: they do, for at most `10s`.
 	Collapse *CollapseOptions `json:"collapse,omitempty"`
 
+	// What becomes of requests with the method QUERY (RFC 10008). Default: they
+	// are answered from the store like GET, by what their content asks for, if that
+	// is at most 64 KiB.
+	QueryMethod *QueryMethodOptions `json:"query_method,omitempty"`
+
 	// The largest body, in bytes, that is fetched and stored whole because a
 	// part of it was asked for. Default: 0, which fetches only the part and stores
 	// nothing.
@@ -198,6 +203,12 @@ func (h *Handler) setDefaults() {
 	if h.Collapse.Wait == 0 && !h.Collapse.Off {
 		h.Collapse.Wait = caddy.Duration(defaultWait)
 	}
+	if h.QueryMethod == nil {
+		h.QueryMethod = new(QueryMethodOptions)
+	}
+	if h.QueryMethod.MaxContent == 0 && !h.QueryMethod.Off {
+		h.QueryMethod.MaxContent = defaultMaxContent
+	}
 	h.hitMembers = new(bySecond)
 }
 
@@ -230,6 +241,7 @@ func (h *Handler) Validate() error {
 		wrap("targeted", validateNames(h.Targeted)),
 		wrap("vary", h.Vary.validate()),
 		wrap("collapse", h.Collapse.validate()),
+		wrap("query_method", h.QueryMethod.validate()),
 		wrap("key", h.Key.validate()),
 		wrap("heuristic", h.Heuristic.validate()),
 		validateLifetimes("ttl", h.TTL),

@@ -40,7 +40,7 @@ func (c *recorder) exchange() (*httpcache.Exchange, store.Layers) {
 		own["Date"] = []string{now.UTC().Format(http.TimeFormat)}
 	}
 	return &httpcache.Exchange{
-		Method: http.MethodGet, Path: c.f.path, RequestHeader: c.f.client,
+		Method: c.f.method(), Path: c.f.path, RequestHeader: c.f.client,
 		Status: c.status, Header: own,
 		RequestTime: c.f.sent, ResponseTime: now,
 	}, layers
@@ -60,10 +60,11 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 	o.Layers = layers
 	f.personal = unkept(x.Header, &head.Fields)
 	kept := false
+	ok = ok && variationOf(head).Equal(variationOf(f.base.Head)) // else it is for other URIs now
 	switch {
 	case !ok: // it answers this request, but is not to be stored any more
 		c.forgetBase()
-	case !f.outdated():
+	case !f.outdated(o.Key):
 		var err error
 		if kept, err = f.h.cache.tier.Replace(f.ctx, f.base, o); err != nil {
 			f.h.storeFailed("replace", err)
@@ -97,7 +98,7 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 	if f.part && (c.length < 0 || c.length > f.h.FillRangeUpTo) {
 		// Too much for the part that was asked for: the leader asks for that
 		// itself, and so do others for a while.
-		f.h.cache.passes.remember([]byte(f.flight.key), f.class, f.sent)
+		f.h.cache.passes.remember([]byte(f.key), f.class, f.sent)
 		f.land(landing{status: c.status})
 		f.cancel()
 		return
@@ -107,19 +108,21 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 		c.judgeUnstorable(why)
 		return
 	}
-	o := &store.Object{Key: f.flight.key, Head: head, Body: store.NewBody(c.length), Layers: layers}
-	f.h.cache.invalidated.use(f.flight.key)
-	if !f.outdated() {
+	o := &store.Object{Key: f.keyFor(head), Head: head, Body: store.NewBody(c.length), Layers: layers}
+	if !f.outdated(o.Key) {
 		if why := f.h.put(f.ctx, o); why != httpcache.None {
 			c.judgeUnstorable(why)
 			return
 		}
 		c.kept = true
-		f.h.cache.passes.forget([]byte(o.Key), f.class)
+		f.h.cache.passes.forget([]byte(f.key), f.class)
 	}
 	c.object = o
-	if f.outdated() { // while it was put there
+	if f.outdated(o.Key) { // while it was put there
 		c.unkeep()
+	}
+	if c.kept && f.base != nil && f.base.Key != o.Key { // the origin changed what it is equivalent to
+		c.forgetBase()
 	}
 	f.loan.attach(o.Body)
 	f.personal = unkept(x.Header, &head.Fields)
@@ -156,7 +159,7 @@ func (h *Handler) storable(x *httpcache.Exchange, length int64) (*httpcache.Stor
 // requests of this key need not wait for each other.
 func (c *recorder) judgeUnstorable(why httpcache.Reason) {
 	f := c.f
-	f.h.cache.passes.remember([]byte(f.flight.key), f.class, f.sent)
+	f.h.cache.passes.remember([]byte(f.key), f.class, f.sent)
 	if c.status < http.StatusInternalServerError {
 		c.forgetBase()
 	}

@@ -39,7 +39,11 @@ type KeyOptions struct {
 	// Placeholders whose values are part of the key.
 	Placeholder []string `json:"placeholder,omitempty"`
 
-	noScheme, noHost bool
+	// Whether responses with a No-Vary-Search field answer requests for URLs that
+	// differ only in what it says makes no difference. Default: true.
+	NoVarySearch *bool `json:"no_vary_search,omitempty"`
+
+	noScheme, noHost, noSearch bool
 }
 
 // QueryOptions is which query parameters are part of the key. The origin gets
@@ -63,6 +67,7 @@ type QueryOptions struct {
 func (o *KeyOptions) provision() {
 	o.noScheme = o.Scheme != nil && !*o.Scheme
 	o.noHost = o.Host != nil && !*o.Host
+	o.noSearch = o.NoVarySearch != nil && !*o.NoVarySearch || o.Query != nil && o.Query.Ignore
 	o.Header = canonical(o.Header)
 }
 
@@ -97,20 +102,27 @@ func (q *QueryOptions) validate() error {
 	return nil
 }
 
-// append adds the key of a request to dst: the URI as the client sent it, not
-// as handlers rewrote it, so that handle_path and rewrite cannot make two URIs
-// collide.
-func (o *KeyOptions) append(dst []byte, r *http.Request) []byte {
+// keyParts is where the parts of a key end: scheme, host and path; the query. The
+// rest is fields, cookies and placeholders.
+type keyParts struct{ path, query int }
+
+// append adds the key of a request to dst, which is empty: the URI as the client
+// sent it, not as handlers rewrote it, so that handle_path and rewrite cannot make
+// two URIs collide.
+func (o *KeyOptions) append(dst []byte, r *http.Request) ([]byte, keyParts) {
 	return o.appendFor(dst, r, originalURL(r))
 }
 
 // appendFor is append for another URI of the same host.
-func (o *KeyOptions) appendFor(dst []byte, r *http.Request, uri *url.URL) []byte {
+func (o *KeyOptions) appendFor(dst []byte, r *http.Request, uri *url.URL) (_ []byte, parts keyParts) {
 	dst = o.appendURI(dst, r.TLS != nil, r.Host, uri)
+	parts.path = len(dst)
+	dst = o.appendQuery(dst, uri)
+	parts.query = len(dst)
 	if len(o.Header)+len(o.Cookie)+len(o.Placeholder) > 0 {
 		dst = o.appendExtras(dst, r)
 	}
-	return appendForwarded(dst, o, r)
+	return appendForwarded(dst, o, r), parts
 }
 
 // originalURL is the URL as the client sent it.
@@ -121,7 +133,7 @@ func originalURL(r *http.Request) *url.URL {
 	return r.URL
 }
 
-// appendURI adds scheme, host, path and query. Paths are compared as they are
+// appendURI adds scheme, host and path. Paths are compared as they are
 // spelled (RFC 3986 §6.2.1): an origin may see a difference that a
 // normalisation would hide.
 func (o *KeyOptions) appendURI(dst []byte, secure bool, host string, uri *url.URL) []byte {
@@ -135,7 +147,11 @@ func (o *KeyOptions) appendURI(dst []byte, secure bool, host string, uri *url.UR
 	if !o.noHost {
 		dst = appendHost(append(dst, "//"...), secure, host)
 	}
-	dst = appendPath(dst, uri)
+	return appendPath(dst, uri)
+}
+
+// appendQuery adds the query, as far as the options let it through.
+func (o *KeyOptions) appendQuery(dst []byte, uri *url.URL) []byte {
 	if o.Query != nil {
 		return o.Query.append(dst, uri.RawQuery)
 	}

@@ -16,7 +16,8 @@ func keyOf(t *testing.T, o KeyOptions, r *http.Request) string {
 	if err := o.validate(); err != nil {
 		t.Fatal(err)
 	}
-	return string(o.append(nil, r))
+	key, _ := o.append(nil, r)
+	return string(key)
 }
 
 func TestKey(t *testing.T) {
@@ -98,7 +99,7 @@ func TestOverridingFields(t *testing.T) {
 	if got, want := keyOf(t, KeyOptions{}, r), "http://a/"; got != want {
 		t.Errorf("untrusted: key = %q, want %q", got, want)
 	}
-	stripUnkeyed(r, nil)
+	stripUnkeyed(r, nil, false)
 	if r.Header.Get("X-Forwarded-Host") != "" {
 		t.Error("untrusted: the field reaches the origin")
 	}
@@ -108,13 +109,13 @@ func TestOverridingFields(t *testing.T) {
 	if got, want := keyOf(t, KeyOptions{}, r), "http://a/ hX-Forwarded-Host=12:evil.example"; got != want {
 		t.Errorf("trusted: key = %q, want %q", got, want)
 	}
-	stripUnkeyed(r, nil)
+	stripUnkeyed(r, nil, false)
 	if r.Header.Get("X-Forwarded-Host") == "" {
 		t.Error("trusted: the field does not reach the origin")
 	}
 
 	r = get("http://a/", field)
-	stripUnkeyed(r, []string{"X-Forwarded-Host"})
+	stripUnkeyed(r, []string{"X-Forwarded-Host"}, false)
 	if r.Header.Get("X-Forwarded-Host") == "" {
 		t.Error("keyed: the field does not reach the origin")
 	}
@@ -166,12 +167,15 @@ func TestCookieValue(t *testing.T) {
 	}
 }
 
-// What is in front of the first space of a key is its URI.
-func TestUriOf(t *testing.T) {
+// The part of a key before those of fields, cookies and placeholders is the URI.
+func TestKeyParts(t *testing.T) {
 	for _, target := range []string{"http://a/x", "http://a/%20?b=%20+c", "http://a/x?"} {
 		o := KeyOptions{Header: []string{"X-Tenant"}}
-		if got := uriOf(keyOf(t, o, get(target, "X-Tenant: a b"))); got != target {
-			t.Errorf("uriOf the key of %q = %q", target, got)
+		o.provision()
+		key, parts := o.append(nil, get(target, "X-Tenant: a b"))
+		path, _, _ := strings.Cut(target, "?")
+		if string(key[:parts.query]) != target || string(key[:parts.path]) != path {
+			t.Errorf("the key of %q has the path %q and the URI %q", target, key[:parts.path], key[:parts.query])
 		}
 	}
 }

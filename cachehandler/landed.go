@@ -19,7 +19,9 @@ func (x *exchange) share(l landing) step {
 		return x.originFailed(l)
 	}
 	o := l.object
-	if !x.h.policy.Selects(o.Head, x.r.Header) {
+	// What another URI brought is for this one, too, if it is equivalent as before.
+	other := x.flight.key != string(x.key) && x.flight.key != o.Key
+	if other || !x.h.policy.Selects(o.Head, x.r.Header) {
 		x.rounds++
 		x.alone = x.rounds >= maxRounds
 		return stepLookup

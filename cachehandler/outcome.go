@@ -147,7 +147,7 @@ func fwdToken(why httpcache.Reason) string {
 		return "stale"
 	case httpcache.RangeRequest:
 		return "partial"
-	case httpcache.Bypassed, httpcache.Upgrade, httpcache.RequestBody, httpcache.KeyTooLong, httpcache.StoreFailed, httpcache.StoreFull:
+	case httpcache.Bypassed, httpcache.Upgrade, httpcache.RequestBody, httpcache.ContentTooLarge, httpcache.KeyTooLong, httpcache.StoreFailed, httpcache.StoreFull:
 		return "bypass"
 	default:
 		return "miss"

@@ -29,10 +29,17 @@ func (x *exchange) pass() step {
 	}
 	x.publish()
 	x.direct = passWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x}
-	if x.mayFreshen() {
+	switch {
+	case x.mayFreshen():
 		x.direct.outer = maps.Clone(x.w.Header())
+		x.err = x.next.ServeHTTP(&x.direct, x.r)
+	case x.mayKeepPost():
+		x.direct.posted = new(posted)
+		x.direct.outer = maps.Clone(x.w.Header())
+		x.err = x.passPost()
+	default:
+		x.err = x.next.ServeHTTP(&x.direct, x.r)
 	}
-	x.err = x.next.ServeHTTP(&x.direct, x.r)
 	return stepDone
 }
 
@@ -43,7 +50,8 @@ type passWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	x         *exchange
 	wroteHead bool
-	outer     http.Header // what handlers before the cache had set, if a HEAD may freshen
+	outer     http.Header // what handlers before the cache had set, if a HEAD may freshen or a POST be kept
+	posted    *posted     // the copy of an answer to POST; nil for other methods
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -58,14 +66,24 @@ func (w *passWriter) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (w *passWriter) Write(p []byte) (int, error) {
 	w.begin()
-	return w.ResponseWriter.Write(p)
+	n, err := w.ResponseWriter.Write(p)
+	if w.posted != nil {
+		w.posted.write(p[:n], err)
+	}
+	return n, err
 }
 
 // ReadFrom implements io.ReaderFrom, so that files are still sent by the kernel.
 func (w *passWriter) ReadFrom(r io.Reader) (int64, error) {
 	w.begin()
+	if w.posted != nil && w.posted.object != nil {
+		return io.Copy(writeOnly{w}, r)
+	}
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
+
+// writeOnly hides ReadFrom.
+type writeOnly struct{ io.Writer }
 
 // FlushError implements http.Flusher as http.ResponseController knows it.
 func (w *passWriter) FlushError() error {
@@ -88,8 +106,12 @@ func (x *exchange) passHead(h http.Header, status int) {
 	case x.outcome.reason == httpcache.PassMemory:
 		x.remember(h, status)
 	case x.direct.outer != nil && status == http.StatusOK:
-		own, _ := ownFields(h, x.direct.outer)
-		x.freshenByHead(own)
+		own, layers := ownFields(h, x.direct.outer)
+		if x.direct.posted != nil {
+			x.direct.posted.begin(x, status, own, layers)
+		} else {
+			x.freshenByHead(own)
+		}
 	}
 	x.outcome.fwdStatus = status
 	if status != http.StatusSwitchingProtocols {
@@ -134,7 +156,7 @@ func (x *exchange) mayFreshen() bool {
 // it stale if that is about another response (RFC 9111 §4.3.5).
 func (x *exchange) freshenByHead(h http.Header) {
 	old, now := x.object, time.Now()
-	if !x.now.After(x.h.cache.invalidated.since(x.key)) {
+	if !x.now.After(x.h.cache.invalidated.since(x.key, x.parts)) {
 		return // it is about what was there before a change
 	}
 	head, _, ok := httpcache.FreshenHead(old.Head, &httpcache.Exchange{
@@ -142,7 +164,7 @@ func (x *exchange) freshenByHead(h http.Header) {
 		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: now,
 	}, &x.h.policy)
 	switch {
-	case !ok:
+	case !ok || !variationOf(head).Equal(variationOf(old.Head)):
 		head = old.Head.Expire(now)
 	case !slices.Equal(head.Vary, old.Head.Vary):
 		return // it would be for others than it was made for
@@ -155,7 +177,7 @@ func (x *exchange) freshenByHead(h http.Header) {
 // invalidate drops what an unsafe method has made out of date (RFC 9111
 // §4.4): the target and, on the same host, what Location and Content-Location name.
 func (x *exchange) invalidate(h http.Header, status int) {
-	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
+	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead || x.query != nil {
 		return // spares making the target
 	}
 	others, ok := httpcache.Invalidates(x.r.Method, x.target(), status, h)
@@ -163,13 +185,14 @@ func (x *exchange) invalidate(h http.Header, status int) {
 		return
 	}
 	ctx := x.r.Context()
-	x.h.cache.invalidate(ctx, string(x.key))
+	x.h.cache.invalidate(ctx, x.key, x.parts)
 	for _, other := range others {
 		u, err := url.Parse(other)
 		if err != nil {
 			continue
 		}
-		x.h.cache.invalidate(ctx, string(x.h.Key.appendFor(nil, x.r, u)))
+		key, parts := x.h.Key.appendFor(nil, x.r, u)
+		x.h.cache.invalidate(ctx, key, parts)
 	}
 }
 

@@ -59,7 +59,9 @@ type exchange struct {
 	now  time.Time
 
 	key    []byte
+	parts  keyParts
 	keyBuf [160]byte
+	query  *query // the content of a QUERY that is part of the key
 
 	object *store.Object // selected by the request, or fetched for it
 	vary   []string      // what the key's responses vary on, when none is selected
@@ -97,7 +99,7 @@ func (x *exchange) receive() step {
 	if connection != nil && !upgrade {
 		dropHopByHop(x.r, connection)
 	}
-	x.key = x.h.Key.append(x.keyBuf[:0], x.r)
+	x.key, x.parts = x.h.Key.append(x.keyBuf[:0], x.r)
 	if upgrade { // with a key: what it changes is to be invalidated
 		return x.passFor(httpcache.Upgrade)
 	}
@@ -118,16 +120,18 @@ func (x *exchange) receive() step {
 		x.outcome.reason = httpcache.Method
 		x.w.Header().Set("Allow", "GET, HEAD")
 		return x.fail(caddyhttp.Error(http.StatusMethodNotAllowed, errors.New("purge is not allowed")))
+	case x.r.Method == methodQuery && !x.h.QueryMethod.Off:
+		if why := x.onlyForOrigin(); why != httpcache.None {
+			return x.passFor(why)
+		}
+		return x.receiveQuery()
 	case x.r.Method != http.MethodGet && x.r.Method != http.MethodHead:
 		return x.passFor(httpcache.Method)
 	case hasContent(x.r):
 		return x.passFor(httpcache.RequestBody)
-	case len(x.key) > maxKeyBytes:
-		return x.passFor(httpcache.KeyTooLong)
-	case wantsStream(x.r.Header): // its head may come with the first event only
-		return x.passFor(httpcache.Stream)
-	case x.r.Header["If-Match"] != nil || x.r.Header["If-Unmodified-Since"] != nil:
-		return x.passFor(httpcache.ForOrigin)
+	}
+	if why := x.onlyForOrigin(); why != httpcache.None {
+		return x.passFor(why)
 	}
 	return stepLookup
 }
@@ -136,6 +140,19 @@ func (x *exchange) receive() step {
 // may forward (RFC 9113 §8.1.1, §8.3.1): it would be the end of a request line.
 func hasWhiteSpace(uri *url.URL) bool {
 	return strings.IndexByte(uri.RawPath, ' ') >= 0 || strings.IndexByte(uri.RawQuery, ' ') >= 0
+}
+
+// onlyForOrigin is why a request is not looked up though its method would be.
+func (x *exchange) onlyForOrigin() httpcache.Reason {
+	switch {
+	case len(x.key) > maxKeyBytes:
+		return httpcache.KeyTooLong
+	case wantsStream(x.r.Header): // its head may come with the first event only
+		return httpcache.Stream
+	case x.r.Header["If-Match"] != nil || x.r.Header["If-Unmodified-Since"] != nil:
+		return httpcache.ForOrigin
+	}
+	return httpcache.None
 }
 
 func wantsStream(request http.Header) bool {
@@ -151,12 +168,12 @@ func wantsStream(request http.Header) bool {
 // and decides what it is good for (§4).
 func (x *exchange) lookup() step {
 	x.object, x.vary = nil, nil
-	objects, err := x.h.cache.tier.Get(x.r.Context(), x.key)
+	objects, o, err := x.find()
 	if err != nil {
 		x.h.storeFailed("get", err)
 		return x.passFor(httpcache.StoreFailed)
 	}
-	if o := x.selectFrom(objects); o != nil {
+	if o != nil {
 		return x.judge(o)
 	}
 	x.outcome.reason = httpcache.URIMiss
@@ -173,11 +190,10 @@ func (x *exchange) lookup() step {
 // same words.
 func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 	p := &x.h.policy
-	invalidated := x.h.cache.invalidated.since(x.key)
 	var plain, byLanguage *store.Object
 	for _, o := range objects {
 		switch {
-		case !p.Selects(o.Head, x.r.Header) || !o.Head.ResponseTime.After(invalidated):
+		case !p.Selects(o.Head, x.r.Header):
 		case len(objects) == 1:
 			return o
 		case len(o.Head.Vary) == 0:
@@ -242,7 +258,7 @@ func (x *exchange) miss() step {
 		return x.passMiss(httpcache.PassMemory)
 	}
 	if x.h.Collapse.Off || x.alone || x.validatedEachTime() {
-		x.flight = x.h.cache.flights.alone(string(x.key))
+		x.flight = x.h.cache.flights.alone(x.flightKey())
 		return stepFetch
 	}
 	if x.join() {
@@ -254,15 +270,11 @@ func (x *exchange) miss() step {
 // confirm looks again before it leads: another flight may have landed between
 // the look-up and the join, and then nobody needs a second fetch.
 func (x *exchange) confirm() step {
-	objects, err := x.h.cache.tier.Get(x.r.Context(), x.key)
-	if err != nil {
+	_, o, err := x.find()
+	if err != nil || o == nil || o == x.object {
 		return stepFetch
 	}
 	x.now = time.Now()
-	o := x.selectFrom(objects)
-	if o == nil || o == x.object {
-		return stepFetch
-	}
 	if use, why := x.h.policy.Reuse(o.Head, x.r.Header, x.now); use == httpcache.UseFresh {
 		x.object, x.outcome.reason = o, why
 		x.h.cache.flights.land(x.flight, landing{object: o})
@@ -284,8 +296,18 @@ func (x *exchange) join() (lead bool) {
 	if server, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
 		variant += " " + server.Name() + " " + x.r.Host
 	}
-	x.flight, lead = x.h.cache.flights.join(string(x.key), variant)
+	since := x.h.cache.invalidated.since(x.key, x.parts)
+	x.flight, lead = x.h.cache.flights.join(x.flightKey(), variant, x.now, since)
 	return lead
+}
+
+// flightKey is what requests have in common that may wait for each other. Where a
+// stored response is validated, that is its own: the URIs may differ.
+func (x *exchange) flightKey() string {
+	if x.object != nil {
+		return x.object.Key
+	}
+	return string(x.key)
 }
 
 // validatedEachTime reports an object that is never used without asking: its

@@ -1,7 +1,8 @@
 // Package httpcache is HTTP caching as pure functions: RFC 9111 with the parts
 // of RFC 9110 it needs, RFC 5861 (stale-while-revalidate, stale-if-error),
 // RFC 8246 (immutable), RFC 9211 (Cache-Status), RFC 9213 (targeted fields) and
-// RFC 9875 (cache groups), for a shared cache.
+// RFC 9875 (cache groups), RFC 10008 (QUERY) and the draft of No-Vary-Search, for a
+// shared cache.
 //
 // Everything here is a function of header fields, a status, a [Policy] and a
 // time. There is no I/O, no goroutine, no clock and no global state; the cache
@@ -14,6 +15,7 @@
 //	Freshen      what a 304 makes of it                     (§4.3.4)
 //	ReuseOnError may it answer because the origin failed?   (RFC 5861 §4)
 //	Precondition, Ranges: what the client gets of it        (RFC 9110 §13, §14)
+//	Variation    which other URLs it is for                 (No-Vary-Search)
 //	Invalidates  what an unsafe method makes stale          (§4.4)
 //
 // Where the RFCs leave a choice, the safe one is taken: what is malformed

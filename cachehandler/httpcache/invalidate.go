@@ -42,7 +42,7 @@ func Invalidates(method string, target string, status int, header http.Header) (
 func isSafe(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace,
-		"QUERY", "PROPFIND", "REPORT", "SEARCH":
+		methodQuery, "PROPFIND", "REPORT", "SEARCH":
 		return true
 	}
 	return false

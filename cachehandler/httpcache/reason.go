@@ -9,19 +9,20 @@ const (
 	None Reason = iota
 
 	// Why a request is not looked up, or an answer not shared.
-	Method         // a method other than GET and HEAD
-	Upgrade        // the request asks for another protocol
-	RequestBody    // a GET with content
-	Bypassed       // the administrator's bypass matcher
-	SkipStore      // the administrator's skip_store matcher
-	RequestNoStore // the request's own no-store
-	PassMemory     // its last answers were not storable
-	RangeRequest   // a part was asked for, nothing whole is stored
-	WaitTimeout    // it waited long enough for another's fetch
-	StoreFailed    // the store did not answer
-	StoreFull      // slow clients still read too much of what it dropped
-	KeyTooLong     // a key over the bound
-	ForOrigin      // If-Match or If-Unmodified-Since: only the origin may say
+	Method          // a method this cache never answers
+	Upgrade         // the request asks for another protocol
+	RequestBody     // a GET with content
+	ContentTooLarge // a QUERY with more content than is read for the key
+	Bypassed        // the administrator's bypass matcher
+	SkipStore       // the administrator's skip_store matcher
+	RequestNoStore  // the request's own no-store
+	PassMemory      // its last answers were not storable
+	RangeRequest    // a part was asked for, nothing whole is stored
+	WaitTimeout     // it waited long enough for another's fetch
+	StoreFailed     // the store did not answer
+	StoreFull       // slow clients still read too much of what it dropped
+	KeyTooLong      // a key over the bound
+	ForOrigin       // If-Match or If-Unmodified-Since: only the origin may say
 
 	// Why an answer may be stored, or not.
 	Storable

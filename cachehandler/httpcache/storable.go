@@ -62,12 +62,12 @@ var storeConditions = [...]func(*response) Reason{
 	(*response).byLifetime,
 }
 
-// byMethod: GET, and POST as RFC 9110 §9.3.3 describes it: with an explicit
+// byMethod: GET, QUERY (RFC 10008 §2.7), and POST as RFC 9110 §9.3.3 describes it: with an explicit
 // lifetime and a Content-Location that is the target itself, so that the
 // content is what a GET would have brought.
 func (r *response) byMethod() Reason {
 	switch {
-	case r.Method == http.MethodGet:
+	case r.Method == http.MethodGet || r.Method == methodQuery:
 		return None
 	case r.Method != http.MethodPost || r.Target == "":
 		return Method
@@ -92,6 +92,8 @@ func (r *response) byStatus() Reason {
 	}
 	return None
 }
+
+const methodQuery = "QUERY"
 
 // aboutTheRequest reports a status that depends on fields or content of the
 // request which no key holds, or that its RFC forbids to store (RFC 6585: 428,
