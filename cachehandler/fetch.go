@@ -142,7 +142,10 @@ func (f *fetch) toOrigin() {
 		delete(f.req.Header, name)
 	}
 	stripUnkeyed(f.req, f.h.Key.Header, f.query != nil)
-	f.req.Host = string(appendHost(nil, f.req.TLS != nil, f.req.Host)) // as the key has it
+	var buf [128]byte
+	if host := appendHost(buf[:0], f.req.TLS != nil, f.req.Host); string(host) != f.req.Host {
+		f.req.Host = string(host) // as the key has it
+	}
 	f.asks = f.base != nil && f.base.Head.Validate(f.req.Header)
 }
 
