@@ -17,6 +17,7 @@ type cache struct {
 	tier    store.Tier
 	flights flights
 	passes  passMemory
+	parts   [64]sync.Mutex // held, by key, while parts are put together
 
 	// The configurations that use the cache, oldest first, by their modules.
 	users struct {

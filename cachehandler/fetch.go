@@ -24,23 +24,24 @@ const idleFor = 30 * time.Second
 // as long as it takes (lead.go), or in one of its own, with its own Replacer
 // and variables (detach.go).
 type fetch struct {
-	h      *Handler
-	leader *exchange // whose writer is lent; nil for a refresh
-	req    *http.Request
-	next   caddyhttp.Handler
-	client http.Header // of the request that caused it, before any handler changed it
-	path   string      // asked for by the client
-	class  class       // of the client's request
-	flight *flight
-	base   *store.Object // the stored object it is to replace or validate, or nil
-	asks   bool          // it asks whether base is still valid
-	part   bool          // the client asked for a part only
-	loan   loan
-	ctx    context.Context
-	cancel context.CancelFunc
-	idle   atomic.Pointer[time.Timer] // nil while a leader who carries it out is there
-	sent   time.Time
-	rec    recorder
+	h       *Handler
+	leader  *exchange // whose writer is lent; nil for a refresh
+	req     *http.Request
+	next    caddyhttp.Handler
+	client  http.Header // of the request that caused it, before any handler changed it
+	path    string      // asked for by the client
+	class   class       // of the client's request
+	flight  *flight
+	base    *store.Object // the stored object it is to replace or validate, or nil
+	asks    bool          // it asks whether base is still valid
+	part    bool          // the client asked for a part only, and the whole is fetched
+	portion *portion      // what of the whole is asked for; nil for all of it
+	loan    loan
+	ctx     context.Context
+	cancel  context.CancelFunc
+	idle    atomic.Pointer[time.Timer] // nil while a leader who carries it out is there
+	sent    time.Time
+	rec     recorder
 
 	led      bool      // it runs in the leader's goroutine
 	delivery *delivery // of its body, if begun
@@ -103,11 +104,12 @@ func (x *exchange) newFetch() *fetch {
 	ctx, cancel := context.WithCancel(fetchContext{x.r.Context(), x.h.cache})
 	f := &fetch{
 		h: x.h, next: x.next, flight: x.flight, base: x.object,
-		client: x.r.Header,
-		path:   originalURL(x.r).Path,
-		class:  classOf(x.r.Header),
-		part:   x.object == nil && x.r.Header["Range"] != nil,
-		ctx:    ctx, cancel: cancel,
+		client:  x.r.Header,
+		path:    originalURL(x.r).Path,
+		class:   classOf(x.r.Header),
+		part:    x.object == nil && x.portion == nil && x.r.Header["Range"] != nil,
+		portion: x.portion,
+		ctx:     ctx, cancel: cancel,
 	}
 	f.rec.f = f
 	return f
@@ -128,6 +130,9 @@ func (f *fetch) toOrigin() {
 	}
 	stripOverriding(f.req, f.h.Key.Header)
 	f.asks = f.base != nil && f.base.Head.Validate(f.req.Header)
+	if f.portion != nil {
+		f.portion.askFor(f.req.Header)
+	}
 }
 
 // startFetch asks the origin on behalf of x, who is free to go.

@@ -19,6 +19,7 @@ type step uint8
 const (
 	stepReceive step = iota // is it for the cache at all?
 	stepLookup              // what is stored under its key, and may it be used?
+	stepPart                // nothing whole: is a part of it stored, or asked for?
 	stepHit                 // fresh, or as stale as the request takes: answer with it
 	stepStale               // stale within its window: answer with it, refresh it behind
 	stepMiss                // nothing to answer with: lead a fetch, join one, or pass
@@ -33,6 +34,7 @@ const (
 var steps = [...]func(*exchange) step{
 	stepReceive: (*exchange).receive,
 	stepLookup:  (*exchange).lookup,
+	stepPart:    (*exchange).part,
 	stepHit:     (*exchange).hit,
 	stepStale:   (*exchange).stale,
 	stepMiss:    (*exchange).miss,
@@ -58,14 +60,19 @@ type exchange struct {
 	key    []byte
 	keyBuf [160]byte
 
-	object *store.Object // selected by the request, or fetched for it
-	vary   []string      // what the key's responses vary on, when none is selected
+	object  *store.Object   // selected by the request, or fetched for it
+	vary    []string        // what the key's responses vary on, when none is selected
+	parts   []*store.Object // of the representation, where nothing whole is stored
+	portion *portion        // what of it to ask the origin for; nil for the whole
+
 	flight *flight
 	led    *fetch // carried out by this request itself
 	alone  bool   // do not wait for others any more
 	rounds int
 
 	reader   *store.Reader // of a body that still arrives
+	filling  chan struct{} // closed when the part that this request fetched is settled
+	verbatim bool          // object is the part with which the origin answered this very range
 	personal http.Header   // fields for this client alone, not stored
 	noAge    bool          // the origin itself answered this request (RFC 9111 §5.1)
 
@@ -130,7 +137,7 @@ func wantsStream(request http.Header) bool {
 // lookup selects the stored response for the request (RFC 9111 §4.1)
 // and decides what it is good for (§4).
 func (x *exchange) lookup() step {
-	x.object, x.vary = nil, nil
+	x.object, x.vary, x.portion = nil, nil, nil
 	objects, err := x.h.cache.tier.Get(x.r.Context(), x.key)
 	if err != nil {
 		x.h.storeFailed("get", err)
@@ -144,16 +151,19 @@ func (x *exchange) lookup() step {
 		x.outcome.reason = httpcache.VaryMiss
 		x.vary = objects[0].Head.Vary
 	}
+	if x.parts = x.selectParts(objects); x.parts != nil || x.r.Header["Range"] != nil {
+		return stepPart
+	}
 	return stepMiss
 }
 
-// selectFrom returns the newest object that the request selects. One in a
+// selectFrom returns the newest whole object that the request selects. One in a
 // language that the request merely accepts comes after one that was asked for
 // with the same words.
 func (x *exchange) selectFrom(objects []*store.Object) (selected *store.Object) {
 	p := &x.h.policy
 	for _, o := range objects {
-		if !p.Selects(o.Head, x.r.Header) {
+		if o.Head.Part != nil || !p.Selects(o.Head, x.r.Header) {
 			continue
 		}
 		if len(objects) == 1 || o.Head.Fields.Get("Content-Language") == "" || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header) {
@@ -211,8 +221,10 @@ func (x *exchange) miss() step {
 		return x.passMiss(x.outcome.reason)
 	case p.NoStore(x.r.Header):
 		return x.passMiss(httpcache.RequestNoStore)
-	case x.object == nil && x.r.Header["Range"] != nil && x.h.FillRangeUpTo == 0:
+	case x.object == nil && x.r.Header["Range"] != nil && x.portion == nil && !x.fillsWhole():
 		return x.passMiss(httpcache.RangeRequest)
+	case x.object == nil && x.isTooLarge():
+		return x.passMiss(httpcache.TooLarge)
 	case x.object == nil && x.h.cache.passes.has(x.key, classOf(x.r.Header), x.now):
 		return x.passMiss(httpcache.PassMemory)
 	}
@@ -235,6 +247,9 @@ func (x *exchange) confirm() step {
 	}
 	x.now = time.Now()
 	o := x.selectFrom(objects)
+	if o == nil {
+		o = x.covering(x.selectParts(objects))
+	}
 	if o == nil || o == x.object {
 		return stepFetch
 	}
@@ -253,9 +268,7 @@ func (x *exchange) join() (lead bool) {
 	if x.r.Header["Authorization"] != nil {
 		variant += " authorized"
 	}
-	if x.r.Header["Range"] != nil {
-		variant += " part" // it is given up if the whole is too large
-	}
+	variant += x.portionKey()
 	if server, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
 		variant += " " + server.Name() + " " + x.r.Host
 	}

@@ -75,9 +75,9 @@ func (s *Stored) modified() time.Time {
 	return s.Date
 }
 
-// rangeApplies evaluates If-Range (RFC 9110 §13.1.5): a part of s is wanted only
+// RangeApplies evaluates If-Range (RFC 9110 §13.1.5): a part of s is wanted only
 // if s is what the client has the rest of, byte for byte.
-func (s *Stored) rangeApplies(request http.Header) bool {
+func (s *Stored) RangeApplies(request http.Header) bool {
 	lines := request["If-Range"]
 	if len(lines) == 0 {
 		return true
