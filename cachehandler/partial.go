@@ -3,6 +3,7 @@ package cachehandler
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
@@ -65,6 +66,20 @@ func (x *exchange) askForPart() {
 	if single && !(x.object == nil && x.fillsWhole()) {
 		x.portion = &portion{field: field}
 	}
+}
+
+// askForChange: if the stored response has changed, only the range that the
+// client asks for is to come, from an origin that is known to send ranges. One
+// that sends the whole anyway may as well have it stored.
+func (x *exchange) askForChange() {
+	if x.object == nil || x.fillsWhole() || !strings.EqualFold(x.object.Head.Fields.Get("Accept-Ranges"), "bytes") {
+		return
+	}
+	field, single := httpcache.SingleRange(x.r.Header)
+	if !single {
+		field = x.r.Header.Get("Range")
+	}
+	x.portion = &portion{field: field}
 }
 
 // askForRest: a fetch is to ask for what a stored part lacks, if there is one for
@@ -143,8 +158,8 @@ func (x *exchange) portionKey() string {
 		return ""
 	case x.portion == nil:
 		return " part"
-	case x.object != nil && x.object.Head.Part != nil: // a 304 serves all ranges of it
-		return " part from " + strconv.FormatInt(x.object.Head.Part.Start, 10)
+	case x.object != nil: // a 304 serves all ranges of it
+		return " part from " + strconv.FormatInt(x.firstByte(), 10)
 	}
 	field, _ := httpcache.SingleRange(x.r.Header)
 	return " part " + field

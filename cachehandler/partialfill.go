@@ -59,6 +59,9 @@ func (c *recorder) judgePortion(x *httpcache.Exchange, layers store.Layers) {
 	case c.status == http.StatusPartialContent:
 		c.limit = max(c.length, 0)
 		c.judgeFull(x, layers)
+		if o := c.object; o != nil && f.base != nil && (f.base.Head.ETag != o.Head.ETag || f.base.Head.TTL(f.sent) <= 0) {
+			c.forgetBase() // which would be found before the part
+		}
 	case base != nil && c.status == http.StatusRequestedRangeNotSatisfiable:
 		c.giveUpRest() // it has become shorter
 	case c.status == http.StatusOK && f.client["Range"] != nil && (c.length < 0 || c.length > f.h.FillRangeUpTo):

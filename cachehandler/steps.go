@@ -144,7 +144,11 @@ func (x *exchange) lookup() step {
 		return x.passFor(httpcache.StoreFailed)
 	}
 	if o := x.selectFrom(objects); o != nil {
-		return x.judge(o)
+		next := x.judge(o)
+		if next != stepHit && x.r.Header["Range"] != nil {
+			x.askForChange()
+		}
+		return next
 	}
 	x.outcome.reason = httpcache.URIMiss
 	if len(objects) > 0 {
