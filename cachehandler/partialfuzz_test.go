@@ -28,6 +28,11 @@ func FuzzParts(f *testing.F) {
 	f.Add(uint8(2), []byte{1, 0, 9, 1, 5, 9, 0, 0, 0, 1, 2, 3, 5, 1, 9})    // weak: nothing is put together
 	f.Add(uint8(3), []byte{2, 4, 0, 1, 0, 3, 6, 0, 0, 0, 0, 0, 5, 3, 20})   // by date, invalidated, several ranges
 	f.Add(uint8(0), []byte{7, 2, 9, 1, 2, 3, 1, 0, 8, 8, 0, 0, 1, 0, 4, 0}) // broken off, stale
+	// Parts of two versions that touch, and what would be both of them.
+	for validator := range uint8(4) {
+		f.Add(validator, []byte{1, 0, 4, 4, 0, 0, 1, 5, 4, 1, 0, 9, 0, 0, 0})
+		f.Add(validator, []byte{1, 5, 4, 4, 0, 0, 1, 0, 4, 3, 2, 0, 1, 0, 9})
+	}
 	f.Fuzz(func(t *testing.T, validator uint8, script []byte) {
 		synctest.Test(t, func(t *testing.T) {
 			s := &partSession{t: t, h: newHandler(t), validator: validator % 4}
