@@ -2,6 +2,7 @@ package cachehandler
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -264,3 +265,30 @@ type pipeWriter struct {
 }
 
 func (w *pipeWriter) Write(p []byte) (int, error) { return w.to.Write(p) }
+
+// A client that leaves does not end the fetch of its part for the store, as with
+// the whole: a player that seeks leaves all the time.
+func TestClientOfAPartLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, p := newHandler(t), pattern(100)
+		ctx, leave := context.WithCancel(t.Context())
+		release := make(chan struct{})
+		returned := make(chan struct{})
+		go func() {
+			defer close(returned)
+			_ = h.ServeHTTP(httptest.NewRecorder(), get("http://a/x", rangeOf(10, 50)).WithContext(ctx), handlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+				<-release
+				return large(p, new(atomic.Int64)).ServeHTTP(w, r)
+			}))
+		}()
+		synctest.Wait()
+		leave()
+		<-returned
+		close(release)
+		synctest.Wait()
+		w := serve(t, h, get("http://a/x", rangeOf(20, 30)), forbidden(t))
+		if w.Code != http.StatusPartialContent || !bytes.Equal(w.Body.Bytes(), p[20:30]) {
+			t.Errorf("status %d, %v", w.Code, w.Body.Bytes())
+		}
+	})
+}
