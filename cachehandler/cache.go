@@ -18,6 +18,7 @@ type cache struct {
 	tier    store.Tier
 	flights flights
 	passes  passMemory
+	parts   [64]sync.Mutex // held, by key, while parts are put together
 
 	invalidated invalidations
 	variations  variations
@@ -78,13 +79,13 @@ func (c *cache) drop(ctx context.Context, key string) {
 // invalidate drops all there is for a URI (RFC 9111 §4.4), by the key of a GET of
 // it: the responses under that key, those under keys with other parts, answers to
 // QUERY, and those for other URIs that are equivalent.
-func (c *cache) invalidate(ctx context.Context, key []byte, parts keyParts) {
-	c.invalidated.mark(key, parts)
+func (c *cache) invalidate(ctx context.Context, key []byte, ends keyEnds) {
+	c.invalidated.mark(key, ends)
 	c.drop(ctx, string(key))
-	if parts.query < len(key) {
-		c.drop(ctx, string(key[:parts.query]))
+	if ends.query < len(key) {
+		c.drop(ctx, string(key[:ends.query]))
 	}
-	for _, equivalent := range c.equivalents(key, parts) {
+	for _, equivalent := range c.equivalents(key, ends) {
 		c.drop(ctx, string(equivalent))
 	}
 }

@@ -25,6 +25,9 @@ func (x *exchange) deliver() step {
 		x.deliverNotModified()
 		return stepDone
 	}
+	if head.Part != nil {
+		return x.deliverPart()
+	}
 	length, known := x.completeLength()
 	if head.Status == http.StatusOK && x.r.Method != http.MethodHead && x.r.Header["Range"] != nil {
 		return x.deliverRange(length, known)

@@ -8,6 +8,7 @@
 //	receive ─┬─ pass ───────────────────────────────► the next handler, untouched
 //	         └─ lookup ─┬─ hit ─────────────────────► deliver
 //	                    ├─ stale ── (refresh) ──────► deliver
+//	                    ├─ part ─── hit, stale or miss, as far as it goes
 //	                    └─ miss ─┬─ fetch ──────────► deliver, while it arrives
 //	                             ├─ wait ───────────► deliver, with another's fetch
 //	                             └─ wait ─ pass ────► if that is not to be shared

@@ -25,26 +25,27 @@ const idleFor = 30 * time.Second
 // as long as it takes (lead.go), or in one of its own, with its own Replacer
 // and variables (detach.go).
 type fetch struct {
-	h      *Handler
-	leader *exchange // whose writer is lent; nil for a refresh
-	req    *http.Request
-	next   caddyhttp.Handler
-	client http.Header // of the request that caused it, before any handler changed it
-	key    string      // of the client's request
-	parts  keyParts    // of key
-	path   string      // asked for by the client
-	query  *query      // what it asks with, if not with GET
-	class  class       // of the client's request
-	flight *flight
-	base   *store.Object // the stored object it is to replace or validate, or nil
-	asks   bool          // it asks whether base is still valid
-	part   bool          // the client asked for a part only
-	loan   loan
-	ctx    context.Context
-	cancel context.CancelFunc
-	idle   atomic.Pointer[time.Timer] // nil while a leader who carries it out is there
-	sent   time.Time
-	rec    recorder
+	h       *Handler
+	leader  *exchange // whose writer is lent; nil for a refresh
+	req     *http.Request
+	next    caddyhttp.Handler
+	client  http.Header // of the request that caused it, before any handler changed it
+	key     string      // of the client's request
+	ends    keyEnds     // of the parts of key
+	path    string      // asked for by the client
+	query   *query      // what it asks with, if not with GET
+	class   class       // of the client's request
+	flight  *flight
+	base    *store.Object // the stored object it is to replace or validate, or nil
+	asks    bool          // it asks whether base is still valid
+	part    bool          // the client asked for a part only, and the whole is fetched
+	portion *portion      // what of the whole is asked for; nil for all of it
+	loan    loan
+	ctx     context.Context
+	cancel  context.CancelFunc
+	idle    atomic.Pointer[time.Timer] // nil while a leader who carries it out is there
+	sent    time.Time
+	rec     recorder
 
 	led      bool      // it runs in the leader's goroutine
 	delivery *delivery // of its body, if begun
@@ -107,13 +108,14 @@ func (x *exchange) newFetch() *fetch {
 	ctx, cancel := context.WithCancel(fetchContext{x.r.Context(), x.h.cache})
 	f := &fetch{
 		h: x.h, next: x.next, flight: x.flight, base: x.object,
-		client: x.r.Header,
-		parts:  x.parts,
-		path:   originalURL(x.r).EscapedPath(),
-		query:  x.query,
-		class:  classOf(x.r.Header),
-		part:   x.object == nil && x.r.Header["Range"] != nil,
-		ctx:    ctx, cancel: cancel,
+		client:  x.r.Header,
+		ends:    x.ends,
+		path:    originalURL(x.r).EscapedPath(),
+		query:   x.query,
+		class:   classOf(x.r.Header),
+		part:    x.object == nil && x.portion == nil && x.r.Header["Range"] != nil,
+		portion: x.portion,
+		ctx:     ctx, cancel: cancel,
 	}
 	if f.key = x.flight.key; f.key != string(x.key) {
 		f.key = string(x.key)
@@ -147,6 +149,9 @@ func (f *fetch) toOrigin() {
 		f.req.Host = string(host) // as the key has it
 	}
 	f.asks = f.base != nil && f.base.Head.Validate(f.req.Header)
+	if f.portion != nil {
+		f.portion.askFor(f.req.Header)
+	}
 }
 
 // method is what the origin is asked with, whatever handlers make of it.
@@ -277,6 +282,6 @@ func (f *fetch) land(l landing) { f.h.cache.flights.land(f.flight, l) }
 // asked for, so that it is not to be stored under key.
 func (f *fetch) outdated(key string) bool {
 	own, v := []byte(f.key), &f.h.cache.invalidated
-	return f.flight.outdated.Load() || !f.sent.After(v.since(own, f.parts)) ||
-		key != f.flight.key && !f.sent.After(v.sincePath(own, f.parts))
+	return f.flight.outdated.Load() || !f.sent.After(v.since(own, f.ends)) ||
+		key != f.flight.key && !f.sent.After(v.sincePath(own, f.ends))
 }

@@ -41,7 +41,11 @@ type landing struct {
 	alone  bool
 	object *store.Object // the object to share
 	err    error         // or the origin's failure, to share as well
-	// Neither: everybody goes to the origin, but for a leader who has the answer.
+	// inParts: there is neither, and those who want less than the whole, or
+	// have some of it, ask for what they need.
+	inParts  bool
+	verbatim string // the Range that object, a part, is the origin's own answer to
+	// None of these: everybody goes to the origin, but for a leader who has the answer.
 	stored      bool // the object is in the store now
 	revalidated bool // the object was there before, and the origin said 304
 	status      int  // what the origin answered, 0 for nothing

@@ -104,8 +104,7 @@ type Handler struct {
 	QueryMethod *QueryMethodOptions `json:"query_method,omitempty"`
 
 	// The largest body, in bytes, that is fetched and stored whole because a
-	// part of it was asked for. Default: 0, which fetches only the part and stores
-	// nothing.
+	// part of it was asked for. Default: 0, which fetches and stores only the part.
 	FillRangeUpTo int64 `json:"fill_range_up_to,omitempty"`
 
 	// Requests that are neither answered from the store nor stored.

@@ -28,6 +28,8 @@ func (c *recorder) judge() {
 		c.judgeNotModified(x, layers)
 	case c.failedButStale():
 		f.land(landing{err: statusError(c.status), status: c.status})
+	case f.portion != nil:
+		c.judgePortion(x, layers)
 	default:
 		c.judgeFull(x, layers)
 	}
@@ -98,8 +100,8 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 	if f.part && (c.length < 0 || c.length > f.h.FillRangeUpTo) {
 		// Too much for the part that was asked for: the leader asks for that
 		// itself, and so do others for a while.
-		f.h.cache.passes.remember([]byte(f.key), f.class, f.sent)
-		f.land(landing{status: c.status})
+		f.h.cache.passes.remember([]byte(f.key), f.class|unfillable, f.sent)
+		f.land(landing{inParts: true, status: c.status})
 		f.cancel()
 		return
 	}
@@ -109,14 +111,31 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 		return
 	}
 	o := &store.Object{Key: f.keyFor(head), Head: head, Body: store.NewBody(c.length), Layers: layers}
-	if !f.outdated(o.Key) {
-		if why := f.h.put(f.ctx, o); why != httpcache.None {
-			c.judgeUnstorable(why)
-			return
-		}
-		c.kept = true
-		f.h.cache.passes.forget([]byte(f.key), f.class)
+	if why := c.keep(o); why != httpcache.None {
+		c.judgeUnstorable(why)
+		return
 	}
+	c.landObject(x, o)
+}
+
+// keep puts an object into the store, unless what it holds may be out of date,
+// or says why not.
+func (c *recorder) keep(o *store.Object) httpcache.Reason {
+	f := c.f
+	if f.outdated(o.Key) {
+		return httpcache.None
+	}
+	if why := f.h.put(f.ctx, o); why != httpcache.None {
+		return why
+	}
+	c.kept = true
+	f.h.cache.passes.forget([]byte(f.key), f.class)
+	return httpcache.None
+}
+
+// landObject shares an object, which the body that follows is to fill.
+func (c *recorder) landObject(x *httpcache.Exchange, o *store.Object) {
+	f := c.f
 	c.object = o
 	if f.outdated(o.Key) { // while it was put there
 		c.unkeep()
@@ -125,8 +144,8 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 		c.forgetBase()
 	}
 	f.loan.attach(o.Body)
-	f.personal = unkept(x.Header, &head.Fields)
-	f.land(landing{object: o, stored: c.kept, status: c.status})
+	f.personal = unkept(x.Header, &o.Head.Fields)
+	f.land(landing{object: o, verbatim: f.verbatim(o), stored: c.kept, status: c.status})
 }
 
 // put stores an object, or says why not.
@@ -147,19 +166,24 @@ func (h *Handler) storable(x *httpcache.Exchange, length int64) (*httpcache.Stor
 	switch {
 	case length > h.MaxObjectSize:
 		return nil, httpcache.TooLarge
-	case h.SkipStore != nil && h.SkipStore.Match(x.Status, x.Header):
+	case h.skips(x):
 		return nil, httpcache.SkipStore
 	}
+	return httpcache.Store(x, h.policyFor(x))
+}
+
+// policyFor is the policy with what depends on the request.
+func (h *Handler) policyFor(x *httpcache.Exchange) *httpcache.Policy {
 	p := h.policy
 	p.CookieInKey = h.Key.hasCookies(x.RequestHeader)
-	return httpcache.Store(x, &p)
+	return &p
 }
 
 // judgeUnstorable gives the answer to the leader alone, and remembers that
 // requests of this key need not wait for each other.
 func (c *recorder) judgeUnstorable(why httpcache.Reason) {
 	f := c.f
-	f.h.cache.passes.remember([]byte(f.key), f.class, f.sent)
+	f.rememberPass(c.status, why)
 	if c.status < http.StatusInternalServerError {
 		c.forgetBase()
 	}

@@ -30,25 +30,25 @@ func (v *invalidations) init() {
 }
 
 // mark invalidates what there is for the URI of a key.
-func (v *invalidations) mark(key []byte, parts keyParts) {
+func (v *invalidations) mark(key []byte, ends keyEnds) {
 	now := time.Now().UnixNano()
-	v.slot(key[:parts.query]).Store(now)
-	v.slotOfPath(key[:parts.path]).Store(now)
+	v.slot(key[:ends.query]).Store(now)
+	v.slotOfPath(key[:ends.path]).Store(now)
 }
 
 // since is when the responses of a key were last invalidated; zero for never,
 // and for a key that is its URI: its responses are removed.
-func (v *invalidations) since(key []byte, parts keyParts) time.Time {
-	if parts.query == len(key) {
+func (v *invalidations) since(key []byte, ends keyEnds) time.Time {
+	if ends.query == len(key) {
 		return time.Time{}
 	}
-	return timeIn(v.slot(key[:parts.query]))
+	return timeIn(v.slot(key[:ends.query]))
 }
 
 // sincePath is when the responses of any URI with the path of a key were last
 // invalidated: for what may turn out to be equivalent to one of them.
-func (v *invalidations) sincePath(key []byte, parts keyParts) time.Time {
-	return timeIn(v.slotOfPath(key[:parts.path]))
+func (v *invalidations) sincePath(key []byte, ends keyEnds) time.Time {
+	return timeIn(v.slotOfPath(key[:ends.path]))
 }
 
 func (v *invalidations) slot(uri []byte) *atomic.Int64 {

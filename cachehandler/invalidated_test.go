@@ -12,21 +12,21 @@ func TestInvalidations(t *testing.T) {
 		var v invalidations
 		v.init()
 		plain, keyed := []byte("http://a/x?b"), []byte("http://a/x?b hX-Tenant=1:b")
-		parts := keyParts{path: len("http://a/x"), query: len(plain)}
+		ends := keyEnds{path: len("http://a/x"), query: len(plain)}
 
-		if !v.since(keyed, parts).IsZero() || !v.sincePath(keyed, parts).IsZero() {
+		if !v.since(keyed, ends).IsZero() || !v.sincePath(keyed, ends).IsZero() {
 			t.Error("invalidated before anything was said")
 		}
 		time.Sleep(time.Minute)
-		v.mark(plain, parts)
-		if got := v.since(keyed, parts); !got.Equal(time.Now()) {
+		v.mark(plain, ends)
+		if got := v.since(keyed, ends); !got.Equal(time.Now()) {
 			t.Errorf("9111-4.4 the other keys of the URI are invalidated at %v, want now", got)
 		}
-		if !v.since(plain, parts).IsZero() {
+		if !v.since(plain, ends).IsZero() {
 			t.Error("what is under the URI alone is removed, not told by its age")
 		}
 		other := []byte("http://a/x hX-Tenant=1:b")
-		ofPath := keyParts{path: parts.path, query: parts.path}
+		ofPath := keyEnds{path: ends.path, query: ends.path}
 		if !v.since(other, ofPath).IsZero() {
 			t.Error("the URI that is the path alone is invalidated as well")
 		}
@@ -40,15 +40,15 @@ func TestInvalidations(t *testing.T) {
 func TestInvalidationsOfOthers(t *testing.T) {
 	var v invalidations
 	v.init()
-	partsOf := func(uri string) keyParts { return keyParts{path: len(uri), query: len(uri)} }
+	endsOf := func(uri string) keyEnds { return keyEnds{path: len(uri), query: len(uri)} }
 	for i := range 1000 {
 		uri := fmt.Sprintf("http://a/changed/%d", i)
-		v.mark([]byte(uri), partsOf(uri))
+		v.mark([]byte(uri), endsOf(uri))
 	}
 	wrong := 0
 	for i := range 1000 {
 		uri := fmt.Sprintf("http://a/%d", i)
-		if !v.since([]byte(uri+" hX=1:y"), partsOf(uri)).IsZero() {
+		if !v.since([]byte(uri+" hX=1:y"), endsOf(uri)).IsZero() {
 			wrong++
 		}
 	}

@@ -102,27 +102,27 @@ func (q *QueryOptions) validate() error {
 	return nil
 }
 
-// keyParts is where the parts of a key end: scheme, host and path; the query. The
+// keyEnds is where the parts of a key end: scheme, host and path; the query. The
 // rest is fields, cookies and placeholders.
-type keyParts struct{ path, query int }
+type keyEnds struct{ path, query int }
 
 // append adds the key of a request to dst, which is empty: the URI as the client
 // sent it, not as handlers rewrote it, so that handle_path and rewrite cannot make
 // two URIs collide.
-func (o *KeyOptions) append(dst []byte, r *http.Request) ([]byte, keyParts) {
+func (o *KeyOptions) append(dst []byte, r *http.Request) ([]byte, keyEnds) {
 	return o.appendFor(dst, r, originalURL(r))
 }
 
 // appendFor is append for another URI of the same host.
-func (o *KeyOptions) appendFor(dst []byte, r *http.Request, uri *url.URL) (_ []byte, parts keyParts) {
+func (o *KeyOptions) appendFor(dst []byte, r *http.Request, uri *url.URL) (_ []byte, ends keyEnds) {
 	dst = o.appendURI(dst, r.TLS != nil, r.Host, uri)
-	parts.path = len(dst)
+	ends.path = len(dst)
 	dst = o.appendQuery(dst, uri)
-	parts.query = len(dst)
+	ends.query = len(dst)
 	if len(o.Header)+len(o.Cookie)+len(o.Placeholder) > 0 {
 		dst = o.appendExtras(dst, r)
 	}
-	return appendForwarded(dst, o, r), parts
+	return appendForwarded(dst, o, r), ends
 }
 
 // originalURL is the URL as the client sent it.

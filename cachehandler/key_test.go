@@ -172,10 +172,10 @@ func TestKeyParts(t *testing.T) {
 	for _, target := range []string{"http://a/x", "http://a/%20?b=%20+c", "http://a/x?"} {
 		o := KeyOptions{Header: []string{"X-Tenant"}}
 		o.provision()
-		key, parts := o.append(nil, get(target, "X-Tenant: a b"))
+		key, ends := o.append(nil, get(target, "X-Tenant: a b"))
 		path, _, _ := strings.Cut(target, "?")
-		if string(key[:parts.query]) != target || string(key[:parts.path]) != path {
-			t.Errorf("the key of %q has the path %q and the URI %q", target, key[:parts.path], key[:parts.query])
+		if string(key[:ends.query]) != target || string(key[:ends.path]) != path {
+			t.Errorf("the key of %q has the path %q and the URI %q", target, key[:ends.path], key[:ends.query])
 		}
 	}
 }

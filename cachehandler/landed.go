@@ -13,6 +13,8 @@ import (
 func (x *exchange) share(l landing) step {
 	x.now = time.Now()
 	switch {
+	case l.inParts:
+		return x.inParts()
 	case l.alone || l.err == nil && l.object == nil:
 		return x.passFor(httpcache.PassMemory)
 	case l.err != nil:
@@ -33,9 +35,12 @@ func (x *exchange) share(l landing) step {
 	case o.Body.Detached():
 		return x.passFor(httpcache.TooLarge)
 	}
-	x.object = o
+	x.object, x.verbatim = o, x.asked(l.verbatim)
 	if x.validatedEachTime() || o.Head.TTL(x.now) <= 0 {
 		x.alone = true
+		if o.Head.Part != nil {
+			x.askForPart()
+		}
 		return stepMiss
 	}
 	x.fetched(resultCollapsed, httpcache.Collapsed, l)
@@ -57,6 +62,8 @@ func (x *exchange) landed(f *fetch) step {
 		panic(l.panicked)
 	case l.err != nil:
 		return x.originFailed(l)
+	case l.inParts:
+		return x.inParts()
 	case l.object == nil:
 		return x.passFor(x.outcome.reason)
 	}
@@ -68,6 +75,7 @@ func (x *exchange) landed(f *fetch) step {
 func (x *exchange) take(f *fetch) {
 	l := x.flight.result
 	x.object, x.reader, x.personal = l.object, f.loan.claim(), f.personal
+	x.verbatim, x.filling = x.asked(l.verbatim), f.done
 	x.noAge = !f.aged
 	if l.revalidated {
 		x.fetched(resultRevalidated, httpcache.NotModified, l)

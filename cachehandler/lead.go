@@ -14,9 +14,10 @@ import (
 // takesWhole reports that the client takes whatever comes, whole. Who asks for
 // a part, or whether something changed, need not wait for the end of the body.
 // And where a stored response is validated, the answer may be about another
-// one; then the handlers are called again, on the request as it was.
+// one, and where the rest of a part is asked for, it may not fit; then the
+// handlers are called again, on the request as it was.
 func (x *exchange) takesWhole() bool {
-	if x.object != nil {
+	if x.object != nil || x.portion != nil {
 		return false
 	}
 	for _, name := range conditional {

@@ -145,7 +145,7 @@ func fwdToken(why httpcache.Reason) string {
 		return "request"
 	case httpcache.Expired, httpcache.NoCache, httpcache.MustRevalidate:
 		return "stale"
-	case httpcache.RangeRequest:
+	case httpcache.RangeRequest, httpcache.Incomplete:
 		return "partial"
 	case httpcache.Bypassed, httpcache.Upgrade, httpcache.RequestBody, httpcache.ContentTooLarge, httpcache.KeyTooLong, httpcache.StoreFailed, httpcache.StoreFull:
 		return "bypass"

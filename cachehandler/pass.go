@@ -132,11 +132,14 @@ func (f *fetch) onDirect(why httpcache.Reason, status int) {
 // remember keeps a key in the pass memory for as long as its answers are not
 // storable.
 func (x *exchange) remember(h http.Header, status int) {
-	head, _ := x.h.storable(&httpcache.Exchange{
+	head, why := x.h.storable(&httpcache.Exchange{
 		Method: x.r.Method, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: status, Header: h, RequestTime: x.now, ResponseTime: time.Now(),
 	}, contentLength(status, h.Get("Content-Length")))
 	if head == nil {
+		if ofOneRange(status, why) {
+			return
+		}
 		x.h.cache.passes.remember(x.key, classOf(x.r.Header), time.Now())
 		return
 	}
@@ -156,7 +159,7 @@ func (x *exchange) mayFreshen() bool {
 // it stale if that is about another response (RFC 9111 §4.3.5).
 func (x *exchange) freshenByHead(h http.Header) {
 	old, now := x.object, time.Now()
-	if !x.now.After(x.h.cache.invalidated.since(x.key, x.parts)) {
+	if !x.now.After(x.h.cache.invalidated.since(x.key, x.ends)) {
 		return // it is about what was there before a change
 	}
 	head, _, ok := httpcache.FreshenHead(old.Head, &httpcache.Exchange{
@@ -185,14 +188,14 @@ func (x *exchange) invalidate(h http.Header, status int) {
 		return
 	}
 	ctx := x.r.Context()
-	x.h.cache.invalidate(ctx, x.key, x.parts)
+	x.h.cache.invalidate(ctx, x.key, x.ends)
 	for _, other := range others {
 		u, err := url.Parse(other)
 		if err != nil {
 			continue
 		}
-		key, parts := x.h.Key.appendFor(nil, x.r, u)
-		x.h.cache.invalidate(ctx, key, parts)
+		key, ends := x.h.Key.appendFor(nil, x.r, u)
+		x.h.cache.invalidate(ctx, key, ends)
 	}
 }
 

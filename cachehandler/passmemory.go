@@ -46,6 +46,9 @@ const (
 	// outgrown marks a key whose body turned out to be too large: unlike the
 	// others, its heads look storable, and are no reason to forget it.
 	outgrown
+	// unfillable marks a key whose whole is larger than fill_range_up_to: parts
+	// of it are asked for as such.
+	unfillable
 )
 
 func classOf(request http.Header) (c class) {

@@ -61,7 +61,7 @@ func (p *posted) begin(x *exchange, status int, own http.Header, layers store.La
 	key := string(x.key)
 	p.x, p.length = x, length
 	p.flight = x.h.cache.flights.alone(key)
-	p.object = &store.Object{Key: x.h.keyFor(key, x.parts, head), Head: head, Body: store.NewBody(length), Layers: layers}
+	p.object = &store.Object{Key: x.h.keyFor(key, x.ends, head), Head: head, Body: store.NewBody(length), Layers: layers}
 	x.outcome.stored = true
 }
 
@@ -133,8 +133,8 @@ func (p *posted) store() {
 func (p *posted) outdated() bool {
 	x, v := p.x, &p.x.h.cache.invalidated
 	began := p.object.Head.ResponseTime
-	return p.flight.outdated.Load() || v.since(x.key, x.parts).After(began) ||
-		p.object.Key != p.flight.key && v.sincePath(x.key, x.parts).After(began)
+	return p.flight.outdated.Load() || v.since(x.key, x.ends).After(began) ||
+		p.object.Key != p.flight.key && v.sincePath(x.key, x.ends).After(began)
 }
 
 // drop forgets the copy.

@@ -126,9 +126,9 @@ func (x *exchange) queryKey(content []byte) []byte {
 	uri := x.key
 	sum := contentDigest(x.r.Header, content)
 	k := make([]byte, 0, len(uri)+2*len(sum)+2)
-	k = append(append(k, uri[:x.parts.query]...), separator, 'q')
+	k = append(append(k, uri[:x.ends.query]...), separator, 'q')
 	k = hex.AppendEncode(k, sum[:])
-	return append(k, uri[x.parts.query:]...)
+	return append(k, uri[x.ends.query:]...)
 }
 
 // contentDigest is one for each content and its metadata (RFC 9110 §8): the

@@ -172,13 +172,13 @@ func FuzzContentDigest(f *testing.F) {
 func TestQueryKey(t *testing.T) {
 	h := newHandler(t, func(h *Handler) { h.Key = &KeyOptions{Header: []string{"X"}} })
 	x := &exchange{h: h, r: queryOf(nil, "X: 1")}
-	x.key, x.parts = h.Key.append(nil, x.r)
+	x.key, x.ends = h.Key.append(nil, x.r)
 	key := x.queryKey([]byte("abc"))
 	if !bytes.HasPrefix(key, []byte("http://a/q\x1fq")) || !bytes.HasSuffix(key, []byte(" hX=1:1")) {
 		t.Errorf("the key is %q", key)
 	}
-	h.cache.invalidate(t.Context(), x.key, x.parts)
-	if since := h.cache.invalidated.since(key, x.parts); since.IsZero() {
+	h.cache.invalidate(t.Context(), x.key, x.ends)
+	if since := h.cache.invalidated.since(key, x.ends); since.IsZero() {
 		t.Error("9111-4.4 what is under the key is not invalidated with the URI")
 	}
 	if _, err := http.NewRequest("GET", "http://a/q\x1fq", nil); err == nil {

@@ -28,6 +28,10 @@ func (x *exchange) deliverRange(length int64, known bool) step {
 	case !x.partsAtHand(ranges):
 		return x.passFor(httpcache.RangeRequest)
 	}
+	return x.writeRanges(ranges, length)
+}
+
+func (x *exchange) writeRanges(ranges []httpcache.Range, length int64) step {
 	x.publish()
 	if len(ranges) == 1 {
 		x.writePart(ranges[0], length)
@@ -57,7 +61,8 @@ func (x *exchange) partsAtHand(ranges []httpcache.Range) bool {
 	if complete && !x.object.Body.Detached() {
 		return true
 	}
-	return len(ranges) == 1 && ranges[0].Start <= have+nearby && x.attach(ranges[0].Start)
+	from := ranges[0].Start - x.firstByte()
+	return len(ranges) == 1 && from <= have+nearby && x.attach(from)
 }
 
 // contentRange is the value of Content-Range; length < 0 is not known yet.
@@ -77,7 +82,7 @@ func (x *exchange) writePart(r httpcache.Range, length int64) {
 		h["Content-Type"] = nil // or it would be guessed from a part
 	}
 	x.w.WriteHeader(http.StatusPartialContent)
-	x.send(r.Start, r.Length)
+	x.send(r.Start-x.firstByte(), r.Length)
 }
 
 // writeParts writes several parts as multipart/byteranges (RFC 9110 §14.6).
@@ -92,7 +97,7 @@ func (x *exchange) writeParts(ranges []httpcache.Range, length int64) {
 		if _, err := parts.CreatePart(partHeader(r, length, contentType)); err != nil {
 			return
 		}
-		x.send(r.Start, r.Length)
+		x.send(r.Start-x.firstByte(), r.Length)
 	}
 	_ = parts.Close()
 }

@@ -20,9 +20,10 @@ type recorder struct {
 	status int         // 0 until the final head
 
 	// Where the body goes: into the object, to the leader's writer, or nowhere.
-	object    *store.Object
-	kept      bool // object is in the store
-	length    int64
+	object *store.Object
+	kept   bool // object is in the store
+	length int64
+	portionFill
 	direct    http.ResponseWriter
 	swallowed int
 }
@@ -88,6 +89,9 @@ func (c *recorder) fill(p []byte) (int, error) {
 	f := c.f
 	f.moved()
 	have, _ := c.object.Body.Length()
+	if c.exceeds(have + int64(len(p))) {
+		return 0, errIncomplete
+	}
 	begun := have+int64(len(p)) != c.length && f.beginDelivery()
 	if have+int64(len(p)) > f.h.MaxObjectSize && !c.object.Body.Detached() {
 		c.unkeep()
@@ -166,6 +170,9 @@ func (c *recorder) finishDirect() {
 // §3.3).
 func (c *recorder) finishObject(err error) {
 	body := c.object.Body
+	if err == nil {
+		err = c.addRest()
+	}
 	if n, _ := body.Length(); err == nil && c.length >= 0 && n != c.length {
 		err = errIncomplete
 	}
@@ -184,9 +191,7 @@ func (c *recorder) finishObject(err error) {
 	if !c.kept {
 		return
 	}
-	if err := c.f.h.cache.tier.Settle(c.f.ctx, c.object); err != nil {
-		c.f.h.storeFailed("settle", err)
-	}
+	c.f.h.settle(c.f.ctx, c.object)
 	if base := c.f.base; base != nil && !slices.Equal(base.Head.Vary, c.object.Head.Vary) {
 		c.forgetBase() // it would still be selected
 	}

@@ -22,6 +22,7 @@ type step uint8
 const (
 	stepReceive step = iota // is it for the cache at all?
 	stepLookup              // what is stored under its key, and may it be used?
+	stepPart                // nothing whole: is a part of it stored, or asked for?
 	stepHit                 // fresh, or as stale as the request takes: answer with it
 	stepStale               // stale within its window: answer with it, refresh it behind
 	stepMiss                // nothing to answer with: lead a fetch, join one, or pass
@@ -36,6 +37,7 @@ const (
 var steps = [...]func(*exchange) step{
 	stepReceive: (*exchange).receive,
 	stepLookup:  (*exchange).lookup,
+	stepPart:    (*exchange).part,
 	stepHit:     (*exchange).hit,
 	stepStale:   (*exchange).stale,
 	stepMiss:    (*exchange).miss,
@@ -59,18 +61,23 @@ type exchange struct {
 	now  time.Time
 
 	key    []byte
-	parts  keyParts
+	ends   keyEnds
 	keyBuf [160]byte
 	query  *query // the content of a QUERY that is part of the key
 
-	object *store.Object // selected by the request, or fetched for it
-	vary   []string      // what the key's responses vary on, when none is selected
+	object  *store.Object   // selected by the request, or fetched for it
+	vary    []string        // what the key's responses vary on, when none is selected
+	parts   []*store.Object // of the representation, where nothing whole is stored
+	portion *portion        // what of it to ask the origin for; nil for the whole
+
 	flight *flight
 	led    *fetch // carried out by this request itself
 	alone  bool   // do not wait for others any more
 	rounds int
 
 	reader   *store.Reader // of a body that still arrives
+	filling  chan struct{} // closed when the part that this request fetched is settled
+	verbatim bool          // object is the part with which the origin answered this very range
 	personal http.Header   // fields for this client alone, not stored
 	noAge    bool          // the origin itself answered this request (RFC 9111 §5.1)
 
@@ -99,7 +106,7 @@ func (x *exchange) receive() step {
 	if connection != nil && !upgrade {
 		dropHopByHop(x.r, connection)
 	}
-	x.key, x.parts = x.h.Key.append(x.keyBuf[:0], x.r)
+	x.key, x.ends = x.h.Key.append(x.keyBuf[:0], x.r)
 	if upgrade { // with a key: what it changes is to be invalidated
 		return x.passFor(httpcache.Upgrade)
 	}
@@ -167,24 +174,31 @@ func wantsStream(request http.Header) bool {
 // lookup selects the stored response for the request (RFC 9111 §4.1)
 // and decides what it is good for (§4).
 func (x *exchange) lookup() step {
-	x.object, x.vary = nil, nil
+	x.object, x.vary, x.portion = nil, nil, nil
 	objects, o, err := x.find()
 	if err != nil {
 		x.h.storeFailed("get", err)
 		return x.passFor(httpcache.StoreFailed)
 	}
 	if o != nil {
-		return x.judge(o)
+		next := x.judge(o)
+		if next != stepHit && x.query == nil && x.r.Header["Range"] != nil {
+			x.askForChange()
+		}
+		return next
 	}
 	x.outcome.reason = httpcache.URIMiss
 	if len(objects) > 0 {
 		x.outcome.reason = httpcache.VaryMiss
 		x.vary = objects[0].Head.Vary
 	}
+	if x.parts = x.selectParts(objects); x.parts != nil || x.query == nil && x.r.Header["Range"] != nil {
+		return stepPart
+	}
 	return stepMiss
 }
 
-// selectFrom returns the newest object that the request selects. One that says
+// selectFrom returns the newest whole object that the request selects. One that says
 // on what it varies comes before one that does not (RFC 9111 §4.1), and one in a
 // language that the request merely accepts after one that was asked for with the
 // same words.
@@ -193,7 +207,7 @@ func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 	var plain, byLanguage *store.Object
 	for _, o := range objects {
 		switch {
-		case !p.Selects(o.Head, x.r.Header):
+		case o.Head.Part != nil || !p.Selects(o.Head, x.r.Header):
 		case len(objects) == 1:
 			return o
 		case len(o.Head.Vary) == 0:
@@ -252,8 +266,10 @@ func (x *exchange) miss() step {
 		return x.passMiss(x.outcome.reason)
 	case p.NoStore(x.r.Header):
 		return x.passMiss(httpcache.RequestNoStore)
-	case x.object == nil && x.r.Header["Range"] != nil && x.h.FillRangeUpTo == 0:
+	case x.object == nil && x.r.Header["Range"] != nil && x.portion == nil && !x.fillsWhole():
 		return x.passMiss(httpcache.RangeRequest)
+	case x.object == nil && x.isTooLarge():
+		return x.passMiss(httpcache.TooLarge)
 	case x.object == nil && x.h.cache.passes.has(x.key, classOf(x.r.Header), x.now):
 		return x.passMiss(httpcache.PassMemory)
 	}
@@ -270,7 +286,10 @@ func (x *exchange) miss() step {
 // confirm looks again before it leads: another flight may have landed between
 // the look-up and the join, and then nobody needs a second fetch.
 func (x *exchange) confirm() step {
-	_, o, err := x.find()
+	objects, o, err := x.find()
+	if o == nil {
+		o = x.covering(x.selectParts(objects))
+	}
 	if err != nil || o == nil || o == x.object {
 		return stepFetch
 	}
@@ -290,13 +309,11 @@ func (x *exchange) join() (lead bool) {
 	if x.r.Header["Authorization"] != nil {
 		variant += " authorized"
 	}
-	if x.r.Header["Range"] != nil {
-		variant += " part" // it is given up if the whole is too large
-	}
+	variant += x.portionKey()
 	if server, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
 		variant += " " + server.Name() + " " + x.r.Host
 	}
-	since := x.h.cache.invalidated.since(x.key, x.parts)
+	since := x.h.cache.invalidated.since(x.key, x.ends)
 	x.flight, lead = x.h.cache.flights.join(x.flightKey(), variant, x.now, since)
 	return lead
 }

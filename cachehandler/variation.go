@@ -98,15 +98,15 @@ func (vs *variations) learn(path []byte, v httpcache.Variation) variation {
 }
 
 // appendKey appends the key for what is equivalent to the URI of key under v.
-func (v *variation) appendKey(dst, key []byte, parts keyParts) []byte {
-	query := key[parts.path:parts.query]
+func (v *variation) appendKey(dst, key []byte, ends keyEnds) []byte {
+	query := key[ends.path:ends.query]
 	if len(query) > 0 {
 		query = query[1:] // "?"
 	}
-	dst = append(append(dst, key[:parts.path]...), separator, 'n')
+	dst = append(append(dst, key[:ends.path]...), separator, 'n')
 	dst = append(strconv.AppendUint(dst, v.number, 36), '?')
 	dst = v.AppendQuery(dst, string(query))
-	return append(dst, key[parts.query:]...)
+	return append(dst, key[ends.query:]...)
 }
 
 // variationOf is what the No-Vary-Search field of a stored response says.
@@ -115,7 +115,7 @@ func variationOf(head *httpcache.Stored) httpcache.Variation {
 }
 
 // keyFor is the key to store a response to a GET under.
-func (h *Handler) keyFor(key string, parts keyParts, head *httpcache.Stored) string {
+func (h *Handler) keyFor(key string, ends keyEnds, head *httpcache.Stored) string {
 	if h.Key.noSearch {
 		return key
 	}
@@ -123,8 +123,8 @@ func (h *Handler) keyFor(key string, parts keyParts, head *httpcache.Stored) str
 	if v.IsDefault() {
 		return key
 	}
-	known := h.cache.variations.learn([]byte(key[:parts.path]), v)
-	return string(known.appendKey(nil, []byte(key), parts))
+	known := h.cache.variations.learn([]byte(key[:ends.path]), v)
+	return string(known.appendKey(nil, []byte(key), ends))
 }
 
 // keyFor is the key to store what the fetch brings under.
@@ -132,14 +132,14 @@ func (f *fetch) keyFor(head *httpcache.Stored) string {
 	if f.query != nil { // only a GET's URI says it all
 		return f.key
 	}
-	return f.h.keyFor(f.key, f.parts, head)
+	return f.h.keyFor(f.key, f.ends, head)
 }
 
 // equivalents are the keys that responses for other URIs may be under which are
 // for that of key, too.
-func (c *cache) equivalents(key []byte, parts keyParts) (keys [][]byte) {
-	for _, v := range c.variations.of(key[:parts.path]) {
-		keys = append(keys, v.appendKey(nil, key, parts))
+func (c *cache) equivalents(key []byte, ends keyEnds) (keys [][]byte) {
+	for _, v := range c.variations.of(key[:ends.path]) {
+		keys = append(keys, v.appendKey(nil, key, ends))
 	}
 	return keys
 }
@@ -151,12 +151,12 @@ func (x *exchange) find() (objects []*store.Object, selected *store.Object, err 
 	if objects, err = c.tier.Get(ctx, x.key); err != nil {
 		return nil, nil, err
 	}
-	objects = after(objects, c.invalidated.since(x.key, x.parts))
+	objects = after(objects, c.invalidated.since(x.key, x.ends))
 	selected = x.selectFrom(objects)
 	if !c.variations.some.Load() || x.query != nil || x.h.Key.noSearch {
 		return objects, selected, nil
 	}
-	for _, key := range c.equivalents(x.key, x.parts) {
+	for _, key := range c.equivalents(x.key, x.ends) {
 		others, err := c.tier.Get(ctx, key)
 		if err != nil {
 			return nil, nil, err

@@ -77,15 +77,15 @@ func FuzzVariationKey(f *testing.F) {
 			return
 		}
 		key := func(path, query string) ([]byte, []byte) {
-			uri, parts := []byte("http://a"+path), keyParts{path: len("http://a" + path)}
+			uri, ends := []byte("http://a"+path), keyEnds{path: len("http://a" + path)}
 			if query != "" {
 				uri = append(append(uri, '?'), query...)
 			}
-			parts.query = len(uri)
+			ends.query = len(uri)
 			if extras {
 				uri = appendExtra(uri, 'h', "X", "1")
 			}
-			return uri, v.appendKey(nil, uri, parts)
+			return uri, v.appendKey(nil, uri, ends)
 		}
 		for _, s := range []string{pathA, queryA, pathB, queryB} {
 			for i := range len(s) {

@@ -30,8 +30,8 @@ const (
 // in the client's order, those that touch or overlap made one. 416: none
 // satisfiable.
 func Ranges(s *Stored, request http.Header, length int64) (ranges []Range, status int) {
-	specs, ok := byteRanges(s, request)
-	if !ok || !s.rangeApplies(request) {
+	specs, ok := s.byteRanges(request)
+	if !ok || !s.RangeApplies(request) {
 		return nil, http.StatusOK
 	}
 	n := 0
@@ -66,22 +66,30 @@ func Ranges(s *Stored, request http.Header, length int64) (ranges []Range, statu
 // is false for suffix, multiple and malformed ranges and when If-Range does
 // not match.
 func FirstByte(s *Stored, request http.Header) (start, end int64, ok bool) {
-	specs, ok := byteRanges(s, request)
+	specs, ok := s.byteRanges(request)
 	if !ok {
 		return 0, 0, false
 	}
 	start, end, ok = parseRange(trimOWS(specs))
-	if !ok || start < 0 || !s.rangeApplies(request) {
+	if !ok || start < 0 || !s.RangeApplies(request) {
 		return 0, 0, false
 	}
 	return start, end, true
 }
 
-// byteRanges is the list of a Range field in bytes. Only answers with 200 have
-// ranges.
-func byteRanges(s *Stored, request http.Header) (string, bool) {
+// byteRanges is [byteRanges] of a request for s. Only answers with 200 have
+// ranges, and their parts.
+func (s *Stored) byteRanges(request http.Header) (string, bool) {
+	if s.Status != http.StatusOK && s.Part == nil {
+		return "", false
+	}
+	return byteRanges(request)
+}
+
+// byteRanges is the list of a Range field in bytes.
+func byteRanges(request http.Header) (string, bool) {
 	lines := request["Range"]
-	if len(lines) != 1 || s.Status != http.StatusOK {
+	if len(lines) != 1 {
 		return "", false
 	}
 	unit, specs, ok := strings.Cut(trimOWS(lines[0]), "=")

@@ -10,7 +10,7 @@ import (
 
 // Validate sets the conditional fields that validate s on the request to the
 // origin, replacing the client's own (§4.3.1), and takes Range away: what comes
-// has to be whole. It reports false, and sets nothing, if s has no validator.
+// is to be whole, unless the caller then asks for less. It reports false, and sets nothing, if s has no validator.
 func (s *Stored) Validate(request http.Header) bool {
 	if s.ETag == "" && s.LastModified.IsZero() {
 		return false
@@ -75,9 +75,9 @@ func (s *Stored) modified() time.Time {
 	return s.Date
 }
 
-// rangeApplies evaluates If-Range (RFC 9110 §13.1.5): a part of s is wanted only
+// RangeApplies evaluates If-Range (RFC 9110 §13.1.5): a part of s is wanted only
 // if s is what the client has the rest of, byte for byte.
-func (s *Stored) rangeApplies(request http.Header) bool {
+func (s *Stored) RangeApplies(request http.Header) bool {
 	lines := request["If-Range"]
 	if len(lines) == 0 {
 		return true

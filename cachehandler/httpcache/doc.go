@@ -14,6 +14,7 @@
 //	Validate     the condition to ask the origin with       (§4.3.1)
 //	Freshen      what a 304 makes of it                     (§4.3.4)
 //	ReuseOnError may it answer because the origin failed?   (RFC 5861 §4)
+//	PartRanges, Rest, Extend, Join: parts of one           (§3.3, §3.4)
 //	Precondition, Ranges: what the client gets of it        (RFC 9110 §13, §14)
 //	Variation    which other URLs it is for                 (No-Vary-Search)
 //	Invalidates  what an unsafe method makes stale          (§4.4)

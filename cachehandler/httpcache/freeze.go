@@ -28,6 +28,7 @@ const (
 type Stored struct {
 	Status int
 	Fields Fields
+	Part   *Part // of a 206: the bytes it has (§3.3); nil if nothing is missing
 	// ResponseTime is by the wall clock: the monotonic one stands still while
 	// a machine sleeps, and does not survive in a store.
 	ResponseTime time.Time
@@ -53,6 +54,7 @@ func (s *Stored) Is(f Flags) bool { return s.Flags&f != 0 }
 func (r *response) freeze() *Stored {
 	s := &Stored{
 		Status:       r.Status,
+		Part:         r.part,
 		Fields:       FreezeFields(r.kept()),
 		ResponseTime: r.ResponseTime.Round(0),
 		Date:         r.date.Truncate(time.Second).UTC(),

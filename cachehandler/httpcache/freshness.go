@@ -63,6 +63,7 @@ type response struct {
 	lifetime time.Duration
 	source   LifetimeSource
 
+	part    *Part // of a 206
 	vary    []string
 	cookies bool // it carries Set-Cookie that is to be kept
 }
@@ -133,7 +134,8 @@ func (r *response) originLifetime() (time.Duration, LifetimeSource) {
 // is cacheable by default, or with a lifetime of their own.
 func (r *response) administrators(list []Lifetime, own LifetimeSource) (time.Duration, bool) {
 	for _, l := range list {
-		if len(l.Statuses) == 0 && (own != FromNothing || r.cacheableByDefault()) || l.names(r.Status) {
+		if len(l.Statuses) == 0 && (own != FromNothing || r.cacheableByDefault()) || l.names(r.Status) ||
+			r.Status == http.StatusPartialContent && l.names(http.StatusOK) { // §3.3: an incomplete 200
 			return max(0, min(l.For, maxAge)), true
 		}
 	}

@@ -17,7 +17,7 @@ const (
 	SkipStore       // the administrator's skip_store matcher
 	RequestNoStore  // the request's own no-store
 	PassMemory      // its last answers were not storable
-	RangeRequest    // a part was asked for, nothing whole is stored
+	RangeRequest    // a part was asked for, and is neither stored nor to be
 	WaitTimeout     // it waited long enough for another's fetch
 	StoreFailed     // the store did not answer
 	StoreFull       // slow clients still read too much of what it dropped
@@ -57,6 +57,7 @@ const (
 	OnlyIfCached    // nothing stored, and the request wants nothing else
 	VaryMiss        // stored, but no variant for this request
 	URIMiss         // nothing stored under the key
+	Incomplete      // only a part of what is asked for is stored
 	Collapsed       // shared with a concurrent request
 	OriginFailed    // the origin gave an error or none
 

@@ -82,7 +82,7 @@ func (r *response) byMethod() Reason {
 func (r *response) byStatus() Reason {
 	switch {
 	case r.Status == http.StatusPartialContent:
-		return PartialContent
+		return r.byPart()
 	case r.Status < 200 || r.Status > 599 || aboutTheRequest(r.Status):
 		return StatusNotCacheable
 	case r.Status >= 400 && isOdd(r.RequestHeader):
@@ -136,7 +136,7 @@ func isOdd(request http.Header) bool {
 // caches this package knows.
 func understood(status int) bool {
 	switch status {
-	case 200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 305, 307, 308, 421, 422, 426:
+	case 200, 201, 202, 203, 204, 205, 206, 300, 301, 302, 303, 305, 307, 308, 421, 422, 426:
 		return true
 	}
 	return status >= 400 && status <= 417 || status >= 500 && status <= 505

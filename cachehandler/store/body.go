@@ -97,12 +97,25 @@ func NewBody(length int64) *Body {
 	return b
 }
 
-// BodyOf returns a complete body of p, which must not change.
-func BodyOf(p []byte) *Body {
-	b := &Body{announced: int64(len(p))}
-	b.table.Store(&table{segments: []segment{{buf: p}}})
-	b.size.Store(int64(len(p)))
-	b.held.Store(int64(len(p)))
+// NewBodyAfter returns a body that begins with pieces, which must not change and
+// are not copied, but for small ones. length is as for NewBody, of all of it.
+func NewBodyAfter(length int64, pieces ...[]byte) *Body {
+	b := NewBody(length)
+	t := tableOf(pieces)
+	if n := len(t.segments); n > 0 {
+		b.table.Store(t)
+		b.tail = t.segments[n-1] // full: the filler adds the next one
+		b.size.Store(b.tail.end())
+		b.held.Store(t.capacity())
+	}
+	return b
+}
+
+// BodyOf returns a complete body of pieces, as NewBodyAfter has them.
+func BodyOf(pieces ...[]byte) *Body {
+	b := NewBodyAfter(-1, pieces...)
+	b.tail = segment{}
+	b.announced = b.size.Load()
 	b.complete.Store(true)
 	return b
 }

@@ -1,6 +1,9 @@
 package store
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // This file decides how large segments are and finds bytes in them. The aims: a
 // body with a true Content-Length is allocated once and exactly; a lying length
@@ -52,6 +55,25 @@ func (b *Body) segmentSize(size int64, chunk int) int64 {
 
 // table is an immutable list of adjoining segments that starts at offset 0.
 type table struct{ segments []segment }
+
+// tableOf returns a table of pieces. Neighbours that are small together become
+// one segment, so that what is put together from many bits has few.
+func tableOf(pieces [][]byte) *table {
+	t, size := new(table), int64(0)
+	for _, p := range pieces {
+		last := len(t.segments) - 1
+		switch {
+		case len(p) == 0:
+			continue
+		case last >= 0 && len(t.segments[last].buf)+len(p) <= firstSegment:
+			t.segments[last].buf = slices.Concat(t.segments[last].buf, p)
+		default:
+			t.segments = append(t.segments, segment{start: size, buf: p[:len(p):len(p)]})
+		}
+		size += int64(len(p))
+	}
+	return t
+}
 
 // with returns the table with one more segment. It may share its array with t:
 // entries below len(t.segments) are never written again.

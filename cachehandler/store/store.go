@@ -16,7 +16,7 @@ var ErrFull = errors.New("store is full of what is still being read")
 
 // Object is one stored response: an immutable head and a body with exactly one
 // filler and any number of readers. A freshened response is a new Object with
-// the same Body.
+// the same Body. That of a part holds the bytes of its range (see Head.Part).
 type Object struct {
 	Key  string
 	Head *httpcache.Stored
@@ -35,7 +35,8 @@ func (o *Object) WithHead(head *httpcache.Stored) *Object {
 	return &fresh
 }
 
-// Tier holds objects. The objects of one key are its variants (RFC 9111 §4.1).
+// Tier holds objects. The objects of one key are its variants (RFC 9111 §4.1),
+// and parts of them (Head.Part).
 // All methods are safe for concurrent use. An error means the tier could not
 // answer; the cache then goes to the origin.
 //
@@ -54,8 +55,9 @@ type Tier interface {
 	// Settle is called by the filler when o's body is complete: older objects
 	// of its key with the same Head.Variant and Head.Vary are dropped.
 	Settle(ctx context.Context, o *Object) error
-	// Replace puts new (a freshened head on the same body) in place of old. It
-	// reports false if old is no longer there.
+	// Replace puts new in place of old: a freshened head on the same body, or
+	// parts put together (RFC 9111 §3.4), with a body of their own. It reports
+	// false if old is no longer there.
 	Replace(ctx context.Context, old, new *Object) (bool, error)
 	// Remove drops one object; RemoveKey all of a key, and says how many.
 	Remove(ctx context.Context, o *Object) error

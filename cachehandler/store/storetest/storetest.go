@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Tier) {
 		{"settle of what is gone", settleGone},
 		{"9111-4.3.4 replace shares the body", replace},
 		{"replace of what is gone", replaceGone},
+		{"9111-3.4 parts put together", parts},
 		{"most variants", mostVariants},
 		{"most variants keep a superseded one", mostVariantsSuperseded},
 		{"put again", putAgain},
