@@ -120,7 +120,7 @@ func (x *exchange) newFetch() *fetch {
 	if f.key = x.flight.key; f.key != string(x.key) {
 		f.key = string(x.key)
 	}
-	if f.base != nil && httpcache.AsksApart(x.r.Header, f.base.Head.Vary) {
+	if f.base != nil && httpcache.AsksApart(x.r.Method, x.r.Header, f.base.Head.Vary) {
 		f.base = nil
 	}
 	f.rec.f = f

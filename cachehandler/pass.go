@@ -152,7 +152,7 @@ func (x *exchange) mayFreshen() bool {
 	if x.r.Method != http.MethodHead || x.object == nil || classOf(x.r.Header) != 0 {
 		return false
 	}
-	return !hasUnkeyed(x.r.Header) && !httpcache.AsksApart(x.r.Header, x.object.Head.Vary)
+	return !hasUnkeyed(x.r.Header) && !httpcache.AsksApart(x.r.Method, x.r.Header, x.object.Head.Vary)
 }
 
 // freshenByHead updates the stored response with the answer to a HEAD, or makes

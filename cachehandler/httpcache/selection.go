@@ -63,19 +63,25 @@ func (r *response) isForOrigin() bool {
 // bySelection separates what was asked for by one of the selecting fields.
 func (r *response) bySelection() Reason {
 	for _, name := range selecting {
-		if hasLines(r.RequestHeader, name) {
+		if hasLines(r.RequestHeader, name) && isSelecting(r.Method, name) {
 			r.variesOn(name)
 		}
 	}
 	return None
 }
 
+// isSelecting reports what selects in requests with a method: the type of content
+// that there is says what the content is.
+func isSelecting(method, name string) bool {
+	return name != "Content-Type" || method != http.MethodPost && method != methodQuery
+}
+
 // AsksApart reports a request with a selecting field that is not among the
 // names of vary: what the origin answers to it, if only with a 304, says nothing
 // about a response that does not vary on it.
-func AsksApart(request http.Header, vary []string) bool {
+func AsksApart(method string, request http.Header, vary []string) bool {
 	for _, name := range selecting {
-		if hasLines(request, name) && !containsName(vary, name) {
+		if hasLines(request, name) && isSelecting(method, name) && !containsName(vary, name) {
 			return true
 		}
 	}
