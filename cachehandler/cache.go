@@ -18,6 +18,8 @@ type cache struct {
 	flights flights
 	passes  passMemory
 
+	invalidated invalidations
+
 	// The configurations that use the cache, oldest first, by their modules.
 	users struct {
 		sync.Mutex
@@ -35,6 +37,7 @@ func newCache(id storeID, tier store.Tier) *cache {
 	c.complaints.last = make(map[string]time.Time)
 	c.flights.init()
 	c.passes.init()
+	c.invalidated.init()
 	return c
 }
 

@@ -31,6 +31,8 @@ type fetch struct {
 	client http.Header // of the request that caused it, before any handler changed it
 	path   string      // asked for by the client
 	class  class       // of the client's request
+	secure bool        // the scheme and
+	host   string      // the authority of the client's request
 	flight *flight
 	base   *store.Object // the stored object it is to replace or validate, or nil
 	asks   bool          // it asks whether base is still valid
@@ -101,13 +103,15 @@ func (h *Handler) fetching(r *http.Request) bool {
 // newFetch prepares what every fetch has.
 func (x *exchange) newFetch() *fetch {
 	ctx, cancel := context.WithCancel(fetchContext{x.r.Context(), x.h.cache})
+	x.flight.since = x.h.cache.invalidated.now()
 	f := &fetch{
 		h: x.h, next: x.next, flight: x.flight, base: x.object,
 		client: x.r.Header,
 		path:   originalURL(x.r).Path,
 		class:  classOf(x.r.Header),
-		part:   x.object == nil && x.r.Header["Range"] != nil,
-		ctx:    ctx, cancel: cancel,
+		secure: x.r.TLS != nil, host: x.r.Host,
+		part: x.object == nil && x.r.Header["Range"] != nil,
+		ctx:  ctx, cancel: cancel,
 	}
 	f.rec.f = f
 	return f
@@ -127,6 +131,7 @@ func (f *fetch) toOrigin() {
 		delete(f.req.Header, name)
 	}
 	stripOverriding(f.req, f.h.Key.Header)
+	f.h.announce(f.req.Header)
 	f.asks = f.base != nil && f.base.Head.Validate(f.req.Header)
 }
 

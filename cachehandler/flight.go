@@ -20,6 +20,8 @@ type flight struct {
 
 	unshared bool // nobody joins it
 
+	since uint64 // of cache.invalidated, when the origin was asked; set by the leader
+
 	// outdated is set when the key was invalidated meanwhile: the answer may be
 	// shared with those who wait, but is not stored.
 	outdated atomic.Bool

@@ -11,9 +11,10 @@ import (
 // overriding are request fields that applications take for a part of the URI
 // or of the method. They are not part of it, so an answer that depends on one
 // would poison the entry of everyone else ("Practical Web Cache Poisoning",
-// J. Kettle, 2018).
+// J. Kettle, 2018). Surrogate-Capability makes them leave work to the cache
+// that claims it, such as Edge Side Includes.
 var overriding = []string{
-	"Forwarded", "Front-End-Https",
+	"Forwarded", "Front-End-Https", "Surrogate-Capability",
 	"X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto",
 	"X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl",
 	"X-Host", "X-Http-Host-Override",

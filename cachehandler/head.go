@@ -58,16 +58,14 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 	}
 	o := f.base.WithHead(head)
 	o.Layers = layers
+	ok = f.h.label(o, f.secure, f.host) && ok
 	f.personal = unkept(x.Header, &head.Fields)
 	kept := false
 	switch {
 	case !ok: // it answers this request, but is not to be stored any more
 		c.forgetBase()
-	case !f.flight.outdated.Load():
-		var err error
-		if kept, err = f.h.cache.tier.Replace(f.ctx, f.base, o); err != nil {
-			f.h.storeFailed("replace", err)
-		}
+	case !f.outdated(o):
+		kept = f.h.replace(f.ctx, f.base, o, f.outdated)
 	}
 	f.land(landing{object: o, alone: !ok, revalidated: true, stored: kept, status: c.status})
 }
@@ -108,7 +106,11 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 		return
 	}
 	o := &store.Object{Key: f.flight.key, Head: head, Body: store.NewBody(c.length), Layers: layers}
-	if !f.flight.outdated.Load() {
+	if !f.h.label(o, f.secure, f.host) {
+		c.judgeUnstorable(httpcache.TooManyTags)
+		return
+	}
+	if !f.outdated(o) {
 		if why := f.h.put(f.ctx, o); why != httpcache.None {
 			c.judgeUnstorable(why)
 			return
@@ -117,12 +119,28 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 		f.h.cache.passes.forget([]byte(o.Key), f.class)
 	}
 	c.object = o
-	if f.flight.outdated.Load() { // while it was put there
+	if f.outdated(o) { // while it was put there
 		c.unkeep()
 	}
 	f.loan.attach(o.Body)
 	f.personal = unkept(x.Header, &head.Fields)
 	f.land(landing{object: o, stored: c.kept, status: c.status})
+}
+
+// replace puts fresh in place of old, and takes it out again if it was outdated
+// meanwhile.
+func (h *Handler) replace(ctx context.Context, old, fresh *store.Object, outdated func(*store.Object) bool) (kept bool) {
+	kept, err := h.cache.tier.Replace(ctx, old, fresh)
+	if err != nil {
+		h.storeFailed("replace", err)
+	}
+	if kept && outdated(fresh) {
+		if err := h.cache.tier.Remove(ctx, fresh); err != nil {
+			h.storeFailed("remove", err)
+		}
+		return false
+	}
+	return kept
 }
 
 // put stores an object, or says why not.
@@ -172,6 +190,7 @@ func (c *recorder) toLeader(why httpcache.Reason) {
 	}
 	c.direct = w
 	setHeader(w.Header(), c.header)
+	f.h.strip(w.Header(), f.h.innerFields(c.outer), f.client)
 	f.onDirect(why, c.status)
 	w.WriteHeader(c.status)
 	f.land(landing{status: c.status})

@@ -19,7 +19,7 @@ func (x *exchange) share(l landing) step {
 		return x.originFailed(l)
 	}
 	o := l.object
-	if !x.h.policy.Selects(o.Head, x.r.Header) {
+	if !x.h.policy.Selects(o.Head, x.r.Header) || x.h.cache.invalidated.between(x.flight.since, x.since, o.Tags) {
 		x.rounds++
 		x.alone = x.rounds >= maxRounds
 		return stepLookup

@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
+	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
 // pass hands the request to the next handler and its answer to the client,
@@ -27,9 +28,13 @@ func (x *exchange) pass() step {
 		o.result = resultBypass
 	}
 	x.publish()
-	x.direct = passWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x}
+	x.direct = passWriter{
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x,
+		inner: x.h.innerFields(x.w.Header()),
+	}
 	if x.mayFreshen() {
 		x.direct.outer = maps.Clone(x.w.Header())
+		x.since = x.h.cache.invalidated.now()
 	}
 	x.err = x.next.ServeHTTP(&x.direct, x.r)
 	return stepDone
@@ -43,6 +48,7 @@ type passWriter struct {
 	x         *exchange
 	wroteHead bool
 	outer     http.Header // what handlers before the cache had set, if a HEAD may freshen
+	inner     fieldSet    // those of the handler's that they had set
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -90,6 +96,7 @@ func (x *exchange) passHead(h http.Header, status int) {
 		own, _ := ownFields(h, x.direct.outer)
 		x.freshenByHead(own)
 	}
+	x.h.strip(h, x.direct.inner, x.r.Header)
 	x.outcome.fwdStatus = status
 	if status != http.StatusSwitchingProtocols {
 		x.addCacheStatus(h, x.values[:0])
@@ -145,9 +152,13 @@ func (x *exchange) freshenByHead(h http.Header) {
 	if !ok {
 		head = old.Head.Expire(now)
 	}
-	if _, err := x.h.cache.tier.Replace(x.r.Context(), old, old.WithHead(head)); err != nil {
-		x.h.storeFailed("replace", err)
+	o := old.WithHead(head)
+	if !x.h.label(o, x.r.TLS != nil, x.r.Host) {
+		o = old.WithHead(old.Head.Expire(now))
 	}
+	x.h.replace(x.r.Context(), old, o, func(o *store.Object) bool {
+		return x.h.cache.invalidated.after(x.since, o.Tags)
+	})
 }
 
 // invalidate drops what an unsafe method has made out of date (RFC 9111
@@ -160,6 +171,7 @@ func (x *exchange) invalidate(h http.Header, status int) {
 	if !ok {
 		return
 	}
+	x.invalidateGroups(h, status)
 	ctx := x.r.Context()
 	x.h.cache.invalidate(ctx, string(x.key))
 	for _, other := range others {

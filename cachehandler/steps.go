@@ -64,6 +64,7 @@ type exchange struct {
 	led    *fetch // carried out by this request itself
 	alone  bool   // do not wait for others any more
 	rounds int
+	since  uint64 // of cache.invalidated, when it joined or asked
 
 	reader   *store.Reader // of a body that still arrives
 	personal http.Header   // fields for this client alone, not stored
@@ -259,6 +260,7 @@ func (x *exchange) join() (lead bool) {
 	if server, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
 		variant += " " + server.Name() + " " + x.r.Host
 	}
+	x.since = x.h.cache.invalidated.now()
 	x.flight, lead = x.h.cache.flights.join(string(x.key), variant)
 	return lead
 }

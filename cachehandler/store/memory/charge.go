@@ -31,7 +31,7 @@ type charge struct {
 // headBytes is what o costs beside its body.
 func headBytes(o *store.Object) int64 {
 	n := overhead + len(o.Key) + o.Head.Fields.Bytes() + len(o.Head.ETag) + len(o.Head.Variant)
-	for _, list := range [...][]string{o.Head.Vary, o.Tags, o.Layers.Drops, o.Layers.Joins} {
+	for _, list := range [...][]string{o.Head.Vary, o.Tags, o.Layers.Drops, o.Layers.Joins, o.Layers.Inner} {
 		for _, s := range list {
 			n += 16 + len(s)
 		}
