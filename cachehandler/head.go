@@ -95,7 +95,7 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 	if f.part && (c.length < 0 || c.length > f.h.FillRangeUpTo) {
 		// Too much for the part that was asked for: the leader asks for that
 		// itself, and so do others for a while.
-		f.h.cache.passes.remember([]byte(f.flight.key), f.class, f.sent)
+		f.h.cache.passes.remember([]byte(f.flight.key), f.class, f.sent, httpcache.RangeRequest)
 		f.land(landing{status: c.status})
 		f.cancel()
 		return
@@ -173,7 +173,7 @@ func (h *Handler) storable(x *httpcache.Exchange, length int64) (*httpcache.Stor
 // requests of this key need not wait for each other.
 func (c *recorder) judgeUnstorable(why httpcache.Reason) {
 	f := c.f
-	f.h.cache.passes.remember([]byte(f.flight.key), f.class, f.sent)
+	f.h.cache.passes.remember([]byte(f.flight.key), f.class, f.sent, why)
 	if c.status < http.StatusInternalServerError {
 		c.forgetBase()
 	}

@@ -116,12 +116,12 @@ func (f *fetch) onDirect(why httpcache.Reason, status int) {
 // remember keeps a key in the pass memory for as long as its answers are not
 // storable.
 func (x *exchange) remember(h http.Header, status int) {
-	head, _ := x.h.storable(&httpcache.Exchange{
+	head, why := x.h.storable(&httpcache.Exchange{
 		Method: x.r.Method, Path: originalURL(x.r).Path, RequestHeader: x.r.Header,
 		Status: status, Header: h, RequestTime: x.now, ResponseTime: time.Now(),
 	}, contentLength(status, h.Get("Content-Length")))
 	if head == nil {
-		x.h.cache.passes.remember(x.key, classOf(x.r.Header), time.Now())
+		x.h.cache.passes.remember(x.key, classOf(x.r.Header), time.Now(), why)
 		return
 	}
 	x.h.cache.passes.forget(x.key, classOf(x.r.Header))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
@@ -93,7 +94,7 @@ func (c *recorder) fill(p []byte) (int, error) {
 	if have+int64(len(p)) > f.h.MaxObjectSize && !c.object.Body.Detached() {
 		c.unkeep()
 		c.object.Body.Detach(window(f.h.MaxObjectSize))
-		f.h.cache.passes.remember([]byte(f.flight.key), f.class|outgrown, f.sent)
+		f.h.cache.passes.remember([]byte(f.flight.key), f.class|outgrown, f.sent, httpcache.TooLarge)
 	}
 	if err := c.object.Body.Append(f.ctx, p); err != nil {
 		return 0, err
@@ -138,7 +139,7 @@ func (c *recorder) finish(err error) {
 		// An error of the handlers' own, such as 403, may be about the request.
 		status := errorStatus(err)
 		if status != 0 {
-			f.h.cache.passes.remember([]byte(f.flight.key), f.class, f.sent)
+			f.h.cache.passes.remember([]byte(f.flight.key), f.class, f.sent, httpcache.OriginFailed)
 		}
 		f.land(landing{err: err, status: status, alone: status != 0})
 	case c.direct != nil:

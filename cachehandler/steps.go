@@ -63,6 +63,7 @@ type exchange struct {
 	flight *flight
 	led    *fetch // carried out by this request itself
 	alone  bool   // do not wait for others any more
+	dry    bool   // nobody asked: see explain.go
 	rounds int
 	since  uint64 // of cache.invalidated, when it joined or asked
 
@@ -137,6 +138,11 @@ func (x *exchange) lookup() step {
 		x.h.storeFailed("get", err)
 		return x.passFor(httpcache.StoreFailed)
 	}
+	return x.choose(objects)
+}
+
+// choose is the decision of lookup, about what is stored under the key.
+func (x *exchange) choose(objects []*store.Object) step {
 	if o := x.selectFrom(objects); o != nil {
 		return x.judge(o)
 	}
@@ -202,20 +208,14 @@ func (x *exchange) stale() step {
 
 // miss decides who asks the origin, and how.
 func (x *exchange) miss() step {
-	p := &x.h.policy
-	switch {
-	case p.OnlyIfCached(x.r.Header): // RFC 9111 §5.2.1.7
-		x.outcome.result, x.outcome.reason = resultMiss, httpcache.OnlyIfCached
+	switch why := x.unfetched(); why {
+	case httpcache.None:
+	case httpcache.OnlyIfCached: // RFC 9111 §5.2.1.7
+		x.outcome.result, x.outcome.reason = resultMiss, why
 		x.object = nil
 		return x.fail(caddyhttp.Error(http.StatusGatewayTimeout, errors.New("only-if-cached, and nothing is stored")))
-	case x.r.Method == http.MethodHead:
-		return x.passMiss(x.outcome.reason)
-	case p.NoStore(x.r.Header):
-		return x.passMiss(httpcache.RequestNoStore)
-	case x.object == nil && x.r.Header["Range"] != nil && x.h.FillRangeUpTo == 0:
-		return x.passMiss(httpcache.RangeRequest)
-	case x.object == nil && x.h.cache.passes.has(x.key, classOf(x.r.Header), x.now):
-		return x.passMiss(httpcache.PassMemory)
+	default:
+		return x.passMiss(why)
 	}
 	if x.h.Collapse.Off || x.alone || x.validatedEachTime() {
 		x.flight = x.h.cache.flights.alone(string(x.key))
@@ -225,6 +225,25 @@ func (x *exchange) miss() step {
 		return x.confirm()
 	}
 	return stepWait
+}
+
+// unfetched is why the cache does not ask the origin for what it has nothing to
+// answer with; None if it does.
+func (x *exchange) unfetched() httpcache.Reason {
+	p := &x.h.policy
+	switch {
+	case p.OnlyIfCached(x.r.Header):
+		return httpcache.OnlyIfCached
+	case x.r.Method == http.MethodHead:
+		return x.outcome.reason
+	case p.NoStore(x.r.Header):
+		return httpcache.RequestNoStore
+	case x.object == nil && x.r.Header["Range"] != nil && x.h.FillRangeUpTo == 0:
+		return httpcache.RangeRequest
+	case x.object == nil && x.h.cache.passes.has(x.key, classOf(x.r.Header), x.now):
+		return httpcache.PassMemory
+	}
+	return httpcache.None
 }
 
 // confirm looks again before it leads: another flight may have landed between
@@ -318,6 +337,9 @@ func (x *exchange) passMiss(why httpcache.Reason) step {
 // fail hands an error to the caller, so that handle_errors can answer.
 func (x *exchange) fail(err error) step {
 	x.err = err
+	if x.dry {
+		return stepDone
+	}
 	x.publish()
 	if x.outcome.fwd != httpcache.None || x.object != nil { // else the answer is our own (RFC 9211 §2)
 		x.addCacheStatus(x.w.Header(), x.values[:0])
