@@ -49,10 +49,13 @@ type elsewhere struct {
 const testNet = "192.0.2.1"
 
 func (adminAPI) explain(w http.ResponseWriter, r *http.Request) error {
-	if r.Method != http.MethodGet {
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
 		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed")}
 	}
-	asked, err := requestOf(r.Context(), r.URL.Query())
+	if err := r.ParseForm(); err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	}
+	asked, err := requestOf(r.Context(), r.Form)
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
 	}
@@ -79,8 +82,8 @@ func (adminAPI) explain(w http.ResponseWriter, r *http.Request) error {
 	return encoder.Encode(e)
 }
 
-// requestOf makes the request that is to be explained: url=, method=, header=
-// (more than once) and remote_ip=.
+// requestOf makes the request that is to be explained out of a query or a form:
+// url=, method=, header= (more than once) and remote_ip=.
 func requestOf(ctx context.Context, query url.Values) (*http.Request, error) {
 	for name := range query {
 		if !slices.Contains([]string{"url", "method", "header", "remote_ip"}, name) {
