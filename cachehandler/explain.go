@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
 )
@@ -19,11 +21,12 @@ import (
 
 // verdict is what one handler would do.
 type verdict struct {
-	Place  string `json:"place"` // in the configuration, below /config
-	Server string `json:"server"`
-	Name   string `json:"name"`
-	Store  string `json:"store"`
-	Tier   string `json:"tier"`
+	Place  string   `json:"place"` // in the configuration, below /config
+	Server string   `json:"server"`
+	Hosts  []string `json:"hosts,omitempty"` // of the route it stands in
+	Name   string   `json:"name"`
+	Store  string   `json:"store"`
+	Tier   string   `json:"tier"`
 
 	// Handlers that the request meets before this one, and that are taken to
 	// let it through unchanged.
@@ -31,6 +34,9 @@ type verdict struct {
 	// The handler around this one that uses the same store, and whose fetches
 	// this one lets through.
 	Inside string `json:"inside,omitempty"`
+
+	// What of the key only the real request has.
+	Unsure []string `json:"unsure,omitempty"`
 
 	Result string  `json:"result"` // as {http.response_cache.status}, or "error"
 	Then   string  `json:"then"`   // in words
@@ -83,6 +89,7 @@ func (h *Handler) explain(r *http.Request) *verdict {
 		Variants: []variant{}, Refusals: []refusal{}, Drops: drops{Tags: []tagDrop{}},
 	}
 	x := &exchange{h: h, w: make(nowhere), r: r, now: time.Now(), dry: true}
+	v.Unsure = unsure(h.Key.Placeholder, r)
 	next := x.receive()
 	v.Key = string(x.key)
 	objects, err := h.cache.tier.Peek(r.Context(), x.key)
@@ -94,6 +101,18 @@ func (h *Handler) explain(r *http.Request) *verdict {
 	}
 	v.describe(x, objects)
 	return v
+}
+
+// unsure are the placeholders of a key that are empty, as those are that a
+// handler sets which is not called here.
+func unsure(placeholders []string, r *http.Request) (empty []string) {
+	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	for _, p := range placeholders {
+		if repl != nil && repl.ReplaceAll(p, "") == "" {
+			empty = append(empty, "The placeholder "+p+" of the key is empty here. A handler before this one may set it for a real request.")
+		}
+	}
+	return empty
 }
 
 // unasked is a request that is not looked up.

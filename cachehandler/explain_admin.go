@@ -38,10 +38,11 @@ type explanation struct {
 
 // elsewhere is a handler that a request does not come to.
 type elsewhere struct {
-	Place  string `json:"place"`
-	Server string `json:"server"`
-	Name   string `json:"name"`
-	Store  string `json:"store"`
+	Place  string   `json:"place"`
+	Server string   `json:"server"`
+	Hosts  []string `json:"hosts,omitempty"`
+	Name   string   `json:"name"`
+	Store  string   `json:"store"`
 }
 
 // testNet is where the request comes from unless it is said: an address of
@@ -157,7 +158,7 @@ func (e *explanation) walk(app *caddyhttp.App, asked *http.Request) {
 	for _, server := range sortedServers(app) {
 		for _, h := range handlersOf(server) {
 			if !reached[h.place] {
-				e.Others = append(e.Others, elsewhere{Place: h.place, Server: server.Name(), Name: h.Name, Store: h.Store})
+				e.Others = append(e.Others, elsewhere{Place: h.place, Server: server.Name(), Hosts: h.hosts, Name: h.Name, Store: h.Store})
 			}
 		}
 	}

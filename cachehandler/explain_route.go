@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
+	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
@@ -16,7 +17,7 @@ import (
 // This file finds the handlers that a request would come to. It walks the
 // routes of a server as Caddy does, matchers, groups and terminal routes
 // included, but calls no handler: it does itself what those do to a request that
-// only change it (rewrite, request_header, vars), ends where one answers
+// only change it (rewrite, request_header, vars, map), ends where one answers
 // (respond, error, reverse_proxy), and takes all others to hand the request on
 // as it is. It says which they were, since some may not.
 
@@ -26,6 +27,7 @@ type walker struct {
 	r      *http.Request
 	groups map[string]bool
 	before []string // handlers taken to let the request through
+	hosts  []string // of the innermost route that names any
 
 	reached []*verdict
 	caches  map[*cache]string // of those, with their places
@@ -66,6 +68,10 @@ func (w *walker) route(route *caddyhttp.Route, place string) (goesOn bool) {
 	if route.Group != "" {
 		w.groups[route.Group] = true
 	}
+	if hosts := hostsOf(route); hosts != nil {
+		defer func(outer []string) { w.hosts = outer }(w.hosts)
+		w.hosts = hosts
+	}
 	for i, handler := range route.Handlers {
 		if !w.handler(handler, fmt.Sprintf("%s/handle/%d", place, i)) {
 			return false
@@ -95,9 +101,9 @@ func (w *walker) handler(handler caddyhttp.MiddlewareHandler, place string) (goe
 		if handler.Request != nil {
 			handler.Request.ApplyToRequest(w.r)
 		}
-	case *caddyhttp.VarsMiddleware:
+	case *caddyhttp.VarsMiddleware, *maphandler.Handler:
 		_ = handler.ServeHTTP(make(nowhere), w.r, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil }))
-	case *caddyhttp.StaticResponse, *caddyhttp.StaticError, *reverseproxy.Handler:
+	case caddyhttp.StaticResponse, *caddyhttp.StaticResponse, *caddyhttp.StaticError, *reverseproxy.Handler:
 		return w.ends(handler, place)
 	default:
 		w.before = append(w.before, moduleName(handler)+" at "+place)
@@ -113,7 +119,8 @@ func (w *walker) ends(handler caddyhttp.MiddlewareHandler, place string) (goesOn
 // reach explains a handler of this package.
 func (w *walker) reach(h *Handler, place string) {
 	v := h.explain(w.r)
-	v.Place, v.Server, v.Before, v.Inside = place, w.server.Name(), slices.Clone(w.before), w.caches[h.cache]
+	v.Place, v.Server, v.Hosts = place, w.server.Name(), w.hosts
+	v.Before, v.Inside = slices.Clone(w.before), w.caches[h.cache]
 	if v.Inside == "" {
 		w.caches[h.cache] = place
 	}
@@ -127,37 +134,59 @@ func moduleName(handler any) string {
 	return fmt.Sprintf("%T", handler)
 }
 
+// hostsOf are the hosts a route is for; nil if it says none.
+func hostsOf(route *caddyhttp.Route) (hosts []string) {
+	for _, set := range route.MatcherSets {
+		for _, matcher := range set {
+			switch m := matcher.(type) {
+			case *caddyhttp.MatchHost:
+				hosts = append(hosts, *m...)
+			case caddyhttp.MatchHost:
+				hosts = append(hosts, m...)
+			}
+		}
+	}
+	return hosts
+}
+
 // located is a handler and where it stands.
 type located struct {
 	*Handler
 	place string
+	hosts []string
 }
 
 // handlersOf lists the handlers of this package in a server's routes, whether a
 // request reaches them or not.
 func handlersOf(server *caddyhttp.Server) (all []located) {
-	var routes func(caddyhttp.RouteList, string)
-	route := func(route *caddyhttp.Route, place string) {
-		for i, handler := range route.Handlers {
-			at := fmt.Sprintf("%s/handle/%d", place, i)
-			switch handler := handler.(type) {
-			case *Handler:
-				all = append(all, located{handler, at})
-			case *caddyhttp.Subroute:
-				routes(handler.Routes, at+"/routes")
-			}
-		}
-	}
-	routes = func(list caddyhttp.RouteList, place string) {
-		for i := range list {
-			route(&list[i], fmt.Sprintf("%s/%d", place, i))
-		}
-	}
 	root := "/apps/http/servers/" + server.Name()
-	routes(server.Routes, root+"/routes")
+	all = handlersIn(server.Routes, root+"/routes", nil)
 	for name, named := range server.NamedRoutes {
-		route(named, root+"/named_routes/"+name)
+		all = append(all, handlersAt(named, root+"/named_routes/"+name, nil)...)
 	}
 	slices.SortStableFunc(all, func(a, b located) int { return strings.Compare(a.place, b.place) })
+	return all
+}
+
+func handlersIn(list caddyhttp.RouteList, place string, hosts []string) (all []located) {
+	for i := range list {
+		all = append(all, handlersAt(&list[i], fmt.Sprintf("%s/%d", place, i), hosts)...)
+	}
+	return all
+}
+
+func handlersAt(route *caddyhttp.Route, place string, hosts []string) (all []located) {
+	if own := hostsOf(route); own != nil {
+		hosts = own
+	}
+	for i, handler := range route.Handlers {
+		at := fmt.Sprintf("%s/handle/%d", place, i)
+		switch handler := handler.(type) {
+		case *Handler:
+			all = append(all, located{handler, at, hosts})
+		case *caddyhttp.Subroute:
+			all = append(all, handlersIn(handler.Routes, at+"/routes", hosts)...)
+		}
+	}
 	return all
 }

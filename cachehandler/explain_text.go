@@ -28,7 +28,7 @@ func printExplanation(w io.Writer, answer io.Reader) error {
 		p.line(0, "What answers it: %s", a)
 	}
 	for _, o := range e.Others {
-		p.line(0, "Not on its way: %s (store %s) at %s", o.Name, o.Store, o.Place)
+		p.line(0, "Not on its way: %s (store %s) at %s%s", o.Name, o.Store, o.Place, forHosts(o.Hosts))
 	}
 	for _, n := range e.Notes {
 		p.line(0, "Note: %s", n)
@@ -44,12 +44,15 @@ func (p printer) line(depth int, format string, args ...any) {
 
 func (p printer) verdict(v *verdict) {
 	p.line(0, "")
-	p.line(0, "%s at %s (store %s, %s)", v.Name, v.Place, v.Store, v.Tier)
+	p.line(0, "%s at %s (store %s, %s)%s", v.Name, v.Place, v.Store, v.Tier, forHosts(v.Hosts))
 	if v.Inside != "" {
 		p.line(1, "It is inside the one at %s, whose fetches for the same store it lets through.", v.Inside)
 	}
 	for _, b := range v.Before {
 		p.line(1, "Before it, and taken to let the request through: %s", b)
+	}
+	for _, u := range v.Unsure {
+		p.line(1, "%s", u)
 	}
 	p.line(1, "%s: %s", strings.ToUpper(v.Result), v.Then)
 	p.line(0, "")
@@ -169,6 +172,13 @@ func (p printer) drops(v *verdict) {
 	if v.Drops.TagsOmitted > 0 {
 		p.line(1, "%d more tags are not counted.", v.Drops.TagsOmitted)
 	}
+}
+
+func forHosts(hosts []string) string {
+	if len(hosts) == 0 {
+		return ""
+	}
+	return " for " + strings.Join(hosts[:min(len(hosts), 5)], " ")
 }
 
 func inSeconds(n int64) string { return (time.Duration(n) * time.Second).String() }
