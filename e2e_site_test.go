@@ -48,6 +48,8 @@ type siteConfig struct {
 	global string // lines of the global options
 	http   string // the body of the site; empty: defaultSite
 	https  string // the body of a second site, with TLS; empty: none
+	more   string // whole sites
+	admin  bool   // the admin endpoint listens on $ADMIN
 }
 
 // startSite runs c in front of origin until the test ends.
@@ -58,6 +60,7 @@ func startSite(t testing.TB, origin string, c siteConfig) *site {
 		"$ORIGIN": origin,
 		"$DOWN":   freeAddr(t),
 		"$HTTPS":  freeAddr(t),
+		"$ADMIN":  freeAddr(t),
 		"$HTTP":   freeAddr(t),
 		"$DIR":    s.dir,
 	}
@@ -109,7 +112,11 @@ func (s *site) adapt(c siteConfig) ([]byte, error) {
 		c.http = defaultSite
 	}
 	var b strings.Builder
-	b.WriteString("{\nadmin off\npersist_config off\nauto_https off\ngrace_period 2s\nstorage file_system $DIR\n")
+	admin := "off"
+	if c.admin {
+		admin = "$ADMIN"
+	}
+	b.WriteString("{\nadmin " + admin + "\npersist_config off\nauto_https off\ngrace_period 2s\nstorage file_system $DIR\n")
 	b.WriteString("log default {\noutput file $DIR/caddy.log\nlevel INFO\n}\n" + c.global + "\n}\n")
 	b.WriteString("http://:" + port(s.vars["$HTTP"]) + " {\nbind 127.0.0.1\n" + c.http + "\n}\n")
 	if c.https != "" {
@@ -117,13 +124,14 @@ func (s *site) adapt(c siteConfig) ([]byte, error) {
 		b.WriteString("https://:" + port(s.vars["$HTTPS"]) + " {\nbind 127.0.0.1\n")
 		b.WriteString("tls $DIR/cert.pem $DIR/key.pem\n" + c.https + "\n}\n")
 	}
+	b.WriteString(c.more)
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(s.expand(b.String())), nil)
 	return config, err
 }
 
 // expand replaces the $NAMES. $HTTPS goes before $HTTP, its prefix.
 func (s *site) expand(text string) string {
-	for _, name := range []string{"$ORIGIN", "$DOWN", "$HTTPS", "$HTTP", "$DIR"} {
+	for _, name := range []string{"$ORIGIN", "$DOWN", "$HTTPS", "$HTTP", "$DIR", "$ADMIN"} {
 		text = strings.ReplaceAll(text, name, s.vars[name])
 	}
 	return text

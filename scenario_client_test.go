@@ -95,6 +95,8 @@ type scriptedClient struct {
 	last   []*exchange
 	again  *node // the request of last
 	named  map[string][]*exchange
+
+	watching bool // for something that happens behind its back
 }
 
 func (c *scriptedClient) run(step *node) {
@@ -141,10 +143,14 @@ func (c *scriptedClient) request(ctx context.Context, step *node, words []string
 		}
 	}
 	exchanges := make([]*exchange, count)
+	var foretold *verdict
 	for i := range exchanges {
 		r, err := c.compose(words[0], words[1], step.body)
 		if err != nil {
 			return err
+		}
+		if count == 1 && name == "" && r.Body == nil && !c.watching && c.quiet() {
+			foretold = c.site.foretell(r)
 		}
 		exchanges[i] = send(c.site.client, r)
 	}
@@ -157,6 +163,9 @@ func (c *scriptedClient) request(ctx context.Context, step *node, words []string
 		if err := e.finish(ctx); err != nil {
 			return err
 		}
+	}
+	if foretold != nil {
+		return foretold.check(exchanges[0])
 	}
 	return nil
 }
@@ -190,6 +199,21 @@ func (c *requestContent) reader() io.Reader {
 		return &c.Buffer
 	}
 	return nil
+}
+
+// quiet reports that no named request is under way.
+func (c *scriptedClient) quiet() bool {
+	for _, exchanges := range c.named {
+		for _, e := range exchanges {
+			e.mu.Lock()
+			done := e.done
+			e.mu.Unlock()
+			if !done {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // compose makes one request. The target goes out as it is written, whatever
@@ -245,6 +269,8 @@ func (c *scriptedClient) expect(ctx context.Context, step *node, words []string)
 		return fmt.Errorf("no request to expect something of")
 	}
 	err := checkAll(ctx, exchanges, want, step.body)
+	c.watching = true // what is to happen may do so between foretelling and asking
+	defer func() { c.watching = false }()
 	for err != nil && eventually && ctx.Err() == nil {
 		// Nothing the client can see tells it that a background refresh has
 		// ended: it can only ask again.

@@ -8,6 +8,10 @@ package portico_test
 // An origin answers exactly as many requests as its script has answers. One
 // request more or less fails the scenario, so that every hit, every collapsed
 // and every background request is proved by the origin's own count.
+//
+// Before a request that nothing else is under way with, the cache is asked to
+// explain it, and what it foretells has to come true: so every scenario is a test
+// of explain as well, and of that it changes nothing.
 
 import (
 	"fmt"
@@ -44,7 +48,7 @@ func runScenario(t *testing.T, file string) {
 		t.Fatalf("%s:%v", file, err)
 	}
 	origin := startScriptedOrigin(t, file)
-	var c siteConfig
+	c := siteConfig{admin: true}
 	var steps []*node
 	for _, s := range sections {
 		word, rest, _ := strings.Cut(s.text, " ")

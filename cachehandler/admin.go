@@ -29,6 +29,7 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 func (a adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/response_cache/stats", Handler: caddy.AdminHandlerFunc(a.stats)},
+		{Pattern: "/response_cache/explain", Handler: caddy.AdminHandlerFunc(a.explain)},
 	}
 }
 

@@ -41,6 +41,7 @@ var subdirectives = map[string]func(*Handler, *caddyfile.Dispenser) error{
 		return parseChoice(d, &h.RequestDirectives, "honour", "ignore")
 	},
 	"targeted":         func(h *Handler, d *caddyfile.Dispenser) error { return parseFields(d, &h.Targeted) },
+	"tags":             (*Handler).parseTags,
 	"vary":             (*Handler).parseVary,
 	"collapse":         (*Handler).parseCollapse,
 	"query_method":     (*Handler).parseQueryMethod,
@@ -91,6 +92,7 @@ func ParseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		set_cookie strip|refuse|store
 //		request_directives honour|ignore
 //		targeted <field...>
+//		tags <field...>
 //		vary normalise <field...> | ignore <field...> | max <n>
 //		collapse off | wait <duration>
 //		query_method off | max_content <size>

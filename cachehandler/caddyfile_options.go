@@ -172,6 +172,13 @@ func (h *Handler) parseStaleIfError(d *caddyfile.Dispenser) error {
 	return setDuration(word, h.StaleIfError)
 }
 
+func (h *Handler) parseTags(d *caddyfile.Dispenser) error {
+	if err := parseWords(d, &h.Tags); err != nil {
+		return err
+	}
+	return validateTags(h.Tags)
+}
+
 func (h *Handler) parseVary(d *caddyfile.Dispenser) error {
 	if h.Vary == nil {
 		h.Vary = new(VaryOptions)

@@ -99,8 +99,14 @@ func (x *exchange) writeFields(skip ...string) (h http.Header, spare []string) {
 	for _, name := range layers.Joins {
 		joined = append(joined, h[name])
 	}
+	if inner := x.inner(); inner != nil {
+		skip = slices.Concat(skip, inner)
+	}
 	spare = x.object.Head.Fields.CopyTo(h, x.values[:0], 3, skip...)
 	for i, name := range layers.Joins {
+		if slices.Contains(skip, name) {
+			continue
+		}
 		h[name] = append(slices.Clone(joined[i]), h[name]...)
 	}
 	for name, values := range x.personal {

@@ -35,6 +35,8 @@ type fetch struct {
 	path    string      // asked for by the client
 	query   *query      // what it asks with, if not with GET
 	class   class       // of the client's request
+	secure  bool        // the scheme and
+	host    string      // the authority of the client's request
 	flight  *flight
 	base    *store.Object // the stored object it is to replace or validate, or nil
 	asks    bool          // it asks whether base is still valid
@@ -108,11 +110,12 @@ func (x *exchange) newFetch() *fetch {
 	ctx, cancel := context.WithCancel(fetchContext{x.r.Context(), x.h.cache})
 	f := &fetch{
 		h: x.h, next: x.next, flight: x.flight, base: x.object,
-		client:  x.r.Header,
-		ends:    x.ends,
-		path:    originalURL(x.r).EscapedPath(),
-		query:   x.query,
-		class:   classOf(x.r.Header),
+		client: x.r.Header,
+		ends:   x.ends,
+		path:   originalURL(x.r).EscapedPath(),
+		query:  x.query,
+		class:  classOf(x.r.Header),
+		secure: x.r.TLS != nil, host: x.r.Host,
 		part:    x.object == nil && x.portion == nil && x.r.Header["Range"] != nil,
 		portion: x.portion,
 		ctx:     ctx, cancel: cancel,
@@ -148,6 +151,7 @@ func (f *fetch) toOrigin() {
 	if host := appendHost(buf[:0], f.req.TLS != nil, f.req.Host); string(host) != f.req.Host {
 		f.req.Host = string(host) // as the key has it
 	}
+	f.h.announce(f.req.Header)
 	f.asks = f.base != nil && f.base.Head.Validate(f.req.Header)
 	if f.portion != nil {
 		f.portion.askFor(f.req.Header)
@@ -278,10 +282,10 @@ func (f *fetch) onIdle() {
 // land tells everybody who waits what the head brought.
 func (f *fetch) land(l landing) { f.h.cache.flights.land(f.flight, l) }
 
-// outdated reports that the response may be from before a change of what was
-// asked for, so that it is not to be stored under key.
-func (f *fetch) outdated(key string) bool {
+// outdated reports that o, which the fetch has brought, may be from before a
+// change of what was asked for or of a group of o's, so that it is not to be stored.
+func (f *fetch) outdated(o *store.Object) bool {
 	own, v := []byte(f.key), &f.h.cache.invalidated
-	return f.flight.outdated.Load() || !f.sent.After(v.since(own, f.ends)) ||
-		key != f.flight.key && !f.sent.After(v.sincePath(own, f.ends))
+	return f.flight.outdated.Load() || !f.sent.After(v.since(own, f.ends)) || !f.sent.After(v.sinceTags(o.Tags)) ||
+		o.Key != f.flight.key && !f.sent.After(v.sincePath(own, f.ends))
 }

@@ -132,6 +132,19 @@ func (fs *flights) land(f *flight, result landing) {
 	}
 }
 
+// pending is how many fetches of a key are on their way, and how many requests
+// wait for one.
+func (fs *flights) pending(key string) (fetches, waiting int) {
+	s := fs.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for f := s.byKey[key]; f != nil; f = f.next {
+		fetches++
+		waiting += int(f.waiters.Load())
+	}
+	return fetches, waiting
+}
+
 // outdate keeps the flights of a key from being stored and from being joined.
 func (fs *flights) outdate(key string) {
 	s := fs.shard(key)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
 )
 
 func TestFlightsHaveOneLeader(t *testing.T) {
@@ -55,7 +57,7 @@ func TestPassMemory(t *testing.T) {
 	if m.has(key, 0, start) {
 		t.Error("an empty memory has it")
 	}
-	m.remember(key, 0, start)
+	m.remember(key, 0, start, httpcache.Private)
 	if !m.has(key, 0, start) || !m.has(key, 0, start.Add(passFor-2*time.Second)) {
 		t.Error("not remembered")
 	}
@@ -65,7 +67,14 @@ func TestPassMemory(t *testing.T) {
 	if m.has(key, 0, start.Add(passFor+time.Second)) {
 		t.Error("remembered too long")
 	}
+	why, age, ok := m.recall(key, 0, start.Add(passFor+time.Second))
+	if why != httpcache.Private || age != passFor+time.Second || !ok {
+		t.Errorf("recall = %v, %v, %v", why, age, ok)
+	}
 	m.forget(key, 0)
+	if _, _, ok := m.recall(key, 0, start); ok {
+		t.Error("recalled what is forgotten")
+	}
 	if m.has(key, 0, start) {
 		t.Error("not forgotten")
 	}
@@ -75,7 +84,7 @@ func TestPassMemoryTellsKeysApart(t *testing.T) {
 	var m passMemory
 	m.init()
 	for i := range 1000 {
-		m.remember(fmt.Appendf(nil, "marked %d", i), 0, m.start)
+		m.remember(fmt.Appendf(nil, "marked %d", i), 0, m.start, httpcache.NoStore)
 	}
 	for i := range 100_000 {
 		if key := fmt.Appendf(nil, "other %d", i); m.has(key, 0, m.start) {

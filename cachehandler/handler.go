@@ -88,8 +88,16 @@ type Handler struct {
 	RequestDirectives string `json:"request_directives,omitempty"`
 
 	// The targeted fields (RFC 9213) that override Cache-Control for this cache,
-	// most specific first. Default: `Portico-Cache-Control`, `CDN-Cache-Control`.
+	// most specific first. `Surrogate-Control` and `X-Accel-Expires` are read by
+	// their own syntax and not passed on to clients. Default: `Portico-Cache-Control`, `CDN-Cache-Control`.
 	Targeted []string `json:"targeted,omitempty"`
+
+	// The response fields that name a response's purge tags, separated by spaces
+	// or commas, or as RFC 9875 says in Cache-Groups. But for the latter they are
+	// not passed on to clients, only to caches in front of this one (which say so
+	// with CDN-Loop or Surrogate-Capability). Default: `Cache-Groups`,
+	// `Surrogate-Key`, `Cache-Tag`, `xkey`.
+	Tags []string `json:"tags,omitempty"`
 
 	// How the Vary field of responses is read.
 	Vary *VaryOptions `json:"vary,omitempty"`
@@ -121,6 +129,10 @@ type Handler struct {
 	policy  httpcache.Policy
 	cache   *cache
 	metrics handlerMetrics
+
+	tagFields  []string // canonical
+	inner      []string // fields that are for caches and not for clients, canonical
+	capability string   // what this cache tells origins that it is; "" for nothing
 
 	hitMembers *bySecond // Cache-Status of hits, by ttl
 
@@ -154,6 +166,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.log = ctx.Logger()
 	h.setDefaults()
 	h.policy = h.newPolicy()
+	h.provisionTags()
 	if len(h.BypassRaw) > 0 {
 		sets, err := ctx.LoadModule(h, "BypassRaw")
 		if err != nil {
@@ -238,6 +251,7 @@ func (h *Handler) Validate() error {
 		notNegative("fill_range_up_to", h.FillRangeUpTo),
 		h.validateSizes(),
 		wrap("targeted", validateNames(h.Targeted)),
+		wrap("tags", validateTags(h.Tags)),
 		wrap("vary", h.Vary.validate()),
 		wrap("collapse", h.Collapse.validate()),
 		wrap("query_method", h.QueryMethod.validate()),

@@ -60,17 +60,15 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 	}
 	o := f.base.WithHead(head)
 	o.Layers = layers
+	ok = f.h.label(o, f.secure, f.host) && ok
 	f.personal = unkept(x.Header, &head.Fields)
 	kept := false
 	ok = ok && variationOf(head).Equal(variationOf(f.base.Head)) // else it is for other URIs now
 	switch {
 	case !ok: // it answers this request, but is not to be stored any more
 		c.forgetBase()
-	case !f.outdated(o.Key):
-		var err error
-		if kept, err = f.h.cache.tier.Replace(f.ctx, f.base, o); err != nil {
-			f.h.storeFailed("replace", err)
-		}
+	case !f.outdated(o):
+		kept = f.h.replace(f.ctx, f.base, o, f.outdated)
 	}
 	f.land(landing{object: o, alone: !ok, revalidated: true, stored: kept, status: c.status})
 }
@@ -100,7 +98,7 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 	if f.part && (c.length < 0 || c.length > f.h.FillRangeUpTo) {
 		// Too much for the part that was asked for: the leader asks for that
 		// itself, and so do others for a while.
-		f.h.cache.passes.remember([]byte(f.key), f.class|unfillable, f.sent)
+		f.h.cache.passes.remember([]byte(f.key), f.class|unfillable, f.sent, httpcache.RangeRequest)
 		f.land(landing{inParts: true, status: c.status})
 		f.cancel()
 		return
@@ -122,7 +120,10 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 // or says why not.
 func (c *recorder) keep(o *store.Object) httpcache.Reason {
 	f := c.f
-	if f.outdated(o.Key) {
+	if !f.h.label(o, f.secure, f.host) {
+		return httpcache.TooManyTags
+	}
+	if f.outdated(o) {
 		return httpcache.None
 	}
 	if why := f.h.put(f.ctx, o); why != httpcache.None {
@@ -137,7 +138,7 @@ func (c *recorder) keep(o *store.Object) httpcache.Reason {
 func (c *recorder) landObject(x *httpcache.Exchange, o *store.Object) {
 	f := c.f
 	c.object = o
-	if f.outdated(o.Key) { // while it was put there
+	if f.outdated(o) { // while it was put there
 		c.unkeep()
 	}
 	if c.kept && f.base != nil && f.base.Key != o.Key { // the origin changed what it is equivalent to
@@ -146,6 +147,22 @@ func (c *recorder) landObject(x *httpcache.Exchange, o *store.Object) {
 	f.loan.attach(o.Body)
 	f.personal = unkept(x.Header, &o.Head.Fields)
 	f.land(landing{object: o, verbatim: f.verbatim(o), stored: c.kept, status: c.status})
+}
+
+// replace puts fresh in place of old, and takes it out again if it was outdated
+// meanwhile.
+func (h *Handler) replace(ctx context.Context, old, fresh *store.Object, outdated func(*store.Object) bool) (kept bool) {
+	kept, err := h.cache.tier.Replace(ctx, old, fresh)
+	if err != nil {
+		h.storeFailed("replace", err)
+	}
+	if kept && outdated(fresh) {
+		if err := h.cache.tier.Remove(ctx, fresh); err != nil {
+			h.storeFailed("remove", err)
+		}
+		return false
+	}
+	return kept
 }
 
 // put stores an object, or says why not.
@@ -200,6 +217,7 @@ func (c *recorder) toLeader(why httpcache.Reason) {
 	}
 	c.direct = w
 	setHeader(w.Header(), c.header)
+	f.h.strip(w.Header(), f.h.innerFields(c.outer), f.client)
 	f.onDirect(why, c.status)
 	w.WriteHeader(c.status)
 	f.land(landing{status: c.status})

@@ -14,6 +14,9 @@ import (
 // time with the size of the store, an index room with the number of keys. So they
 // are told by their age: what came before the change is not used after it.
 //
+// What is being fetched is told by its age as well, also where it has a group that
+// was invalidated meanwhile (RFC 9875 §3): its groups are known with its head only.
+//
 // It is a table of fixed size, 512 KiB whatever the traffic, in which a URI has one
 // slot. URIs that share a slot invalidate each other's responses: a fetch more,
 // never a wrong answer.
@@ -49,6 +52,27 @@ func (v *invalidations) since(key []byte, ends keyEnds) time.Time {
 // invalidated: for what may turn out to be equivalent to one of them.
 func (v *invalidations) sincePath(key []byte, ends keyEnds) time.Time {
 	return timeIn(v.slotOfPath(key[:ends.path]))
+}
+
+// markTag invalidates what there is with a tag.
+func (v *invalidations) markTag(tag string) { v.slotOfTag(tag).Store(time.Now().UnixNano()) }
+
+// sinceTags is when one of some tags was last invalidated.
+func (v *invalidations) sinceTags(tags []string) (last time.Time) {
+	for _, tag := range tags {
+		if at := timeIn(v.slotOfTag(tag)); at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+func (v *invalidations) slotOfTag(tag string) *atomic.Int64 {
+	var h maphash.Hash
+	h.SetSeed(v.seed)
+	_ = h.WriteByte(separator)
+	_, _ = h.WriteString(tag)
+	return &v.slots[h.Sum64()>>(64-invalidationBits)]
 }
 
 func (v *invalidations) slot(uri []byte) *atomic.Int64 {

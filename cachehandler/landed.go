@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
+	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
 // This file is what becomes of a request when the flight it led or joined has
@@ -23,7 +24,7 @@ func (x *exchange) share(l landing) step {
 	o := l.object
 	// What another URI brought is for this one, too, if it is equivalent as before.
 	other := x.flight.key != string(x.key) && x.flight.key != o.Key
-	if other || !x.h.policy.Selects(o.Head, x.r.Header) {
+	if other || !x.h.policy.Selects(o.Head, x.r.Header) || x.joinedAfterAChange(o) {
 		x.rounds++
 		x.alone = x.rounds >= maxRounds
 		return stepLookup
@@ -45,6 +46,13 @@ func (x *exchange) share(l landing) step {
 	}
 	x.fetched(resultCollapsed, httpcache.Collapsed, l)
 	return stepDeliver
+}
+
+// joinedAfterAChange reports that what was fetched is from before a change of one
+// of its groups that this request came after (RFC 9875 §3).
+func (x *exchange) joinedAfterAChange(o *store.Object) bool {
+	changed := x.h.cache.invalidated.sinceTags(o.Tags)
+	return changed.After(x.flight.began) && !changed.After(x.joined)
 }
 
 // landed takes what the leader's own fetch brought.

@@ -78,6 +78,7 @@ func (h *Handler) newPolicy() httpcache.Policy {
 	if h.Vary.Normalise != nil {
 		p.VaryNormalise = canonical(h.Vary.Normalise)
 	}
+	p.SurrogateID = h.Name
 	p.VaryIgnore = canonical(h.Vary.Ignore)
 	p.IgnoreRequestDirectives = h.RequestDirectives == "ignore"
 	switch h.SetCookie {
@@ -146,6 +147,13 @@ func validateNames(names []string) error {
 		}
 	}
 	return nil
+}
+
+func validateTags(names []string) error {
+	if len(names) > maxTagFields {
+		return fmt.Errorf("more than %d fields", maxTagFields)
+	}
+	return validateNames(names)
 }
 
 // validateSizes: what is fetched because of a part is to be stored.

@@ -149,7 +149,7 @@ func (f *fetch) rememberPass(status int, why httpcache.Reason) {
 	if f.portion != nil && ofOneRange(status, why) {
 		key = rangeKey(key, f.portion.field)
 	}
-	f.h.cache.passes.remember(key, f.class, f.sent)
+	f.h.cache.passes.remember(key, f.class, f.sent, why)
 }
 
 // skips reports a response that skip_store is about. A part is an incomplete 200

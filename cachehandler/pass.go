@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
+	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
 // pass hands the request to the next handler and its answer to the client,
@@ -28,7 +29,10 @@ func (x *exchange) pass() step {
 		o.result = resultBypass
 	}
 	x.publish()
-	x.direct = passWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x}
+	x.direct = passWriter{
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x,
+		inner: x.h.innerFields(x.w.Header()),
+	}
 	switch {
 	case x.mayFreshen():
 		x.direct.outer = maps.Clone(x.w.Header())
@@ -52,6 +56,7 @@ type passWriter struct {
 	wroteHead bool
 	outer     http.Header // what handlers before the cache had set, if a HEAD may freshen or a POST be kept
 	posted    *posted     // the copy of an answer to POST; nil for other methods
+	inner     fieldSet    // those of the handler's that they had set
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -113,6 +118,7 @@ func (x *exchange) passHead(h http.Header, status int) {
 			x.freshenByHead(own)
 		}
 	}
+	x.h.strip(h, x.direct.inner, x.r.Header)
 	x.outcome.fwdStatus = status
 	if status != http.StatusSwitchingProtocols {
 		x.addCacheStatus(h, x.values[:0])
@@ -140,7 +146,7 @@ func (x *exchange) remember(h http.Header, status int) {
 		if ofOneRange(status, why) {
 			return
 		}
-		x.h.cache.passes.remember(x.key, classOf(x.r.Header), time.Now())
+		x.h.cache.passes.remember(x.key, classOf(x.r.Header), time.Now(), why)
 		return
 	}
 	x.h.cache.passes.forget(x.key, classOf(x.r.Header))
@@ -172,9 +178,13 @@ func (x *exchange) freshenByHead(h http.Header) {
 	case !slices.Equal(head.Vary, old.Head.Vary):
 		return // it would be for others than it was made for
 	}
-	if _, err := x.h.cache.tier.Replace(x.r.Context(), old, old.WithHead(head)); err != nil {
-		x.h.storeFailed("replace", err)
+	o := old.WithHead(head)
+	if !x.h.label(o, x.r.TLS != nil, x.r.Host) {
+		o = old.WithHead(old.Head.Expire(now))
 	}
+	x.h.replace(x.r.Context(), old, o, func(o *store.Object) bool {
+		return x.h.cache.invalidated.sinceTags(o.Tags).After(x.now)
+	})
 }
 
 // invalidate drops what an unsafe method has made out of date (RFC 9111
@@ -187,6 +197,7 @@ func (x *exchange) invalidate(h http.Header, status int) {
 	if !ok {
 		return
 	}
+	x.invalidateGroups(h, status)
 	ctx := x.r.Context()
 	x.h.cache.invalidate(ctx, x.key, x.ends)
 	for _, other := range others {

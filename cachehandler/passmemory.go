@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
 )
 
 // passFor is how long a key is remembered after an answer that was not storable.
@@ -16,7 +18,8 @@ const passFor = 2 * time.Minute
 //
 // It is a table of fixed size in which a key has one slot, so it costs 512 KiB
 // whatever the traffic. Keys that share a slot displace each other; the one displaced
-// waits once more for another's head. A slot holds 40 bits of the key's hash and a time in seconds.
+// waits once more for another's head. A slot holds 32 bits of the key's hash, the
+// reason against storing, and a time in seconds.
 type passMemory struct {
 	seed  maphash.Seed
 	start time.Time
@@ -24,9 +27,11 @@ type passMemory struct {
 }
 
 const (
-	passSlotBits = 16
-	passTimeBits = 24 // seconds: 194 days, then the clock of the table wraps
-	passTimeMask = 1<<passTimeBits - 1
+	passSlotBits   = 16
+	passTimeBits   = 24 // seconds: 194 days, then the clock of the table wraps
+	passTimeMask   = 1<<passTimeBits - 1
+	passReasonBits = 8
+	passMarkShift  = passTimeBits + passReasonBits
 )
 
 func (m *passMemory) init() {
@@ -66,7 +71,7 @@ func classOf(request http.Header) (c class) {
 
 func (m *passMemory) slot(key []byte, c class) (slot *atomic.Uint64, mark uint64) {
 	h := maphash.Bytes(m.seed, key) + uint64(c)*0x9e3779b97f4a7c15 // the golden ratio, to spread the classes
-	return &m.slots[h>>(64-passSlotBits)], h << passTimeBits
+	return &m.slots[h>>(64-passSlotBits)], h << passMarkShift
 }
 
 // seconds is the time of the table, never 0: a zero slot is an empty one.
@@ -80,21 +85,31 @@ func (m *passMemory) has(key []byte, c class, now time.Time) bool {
 }
 
 func (m *passMemory) hasClass(key []byte, c class, now time.Time) bool {
+	_, age, ok := m.recall(key, c, now)
+	return ok && age < passFor
+}
+
+// recall is why the last answer to a class of requests for key was not storable,
+// and how long ago that was, as long as nothing has displaced it.
+func (m *passMemory) recall(key []byte, c class, now time.Time) (why httpcache.Reason, age time.Duration, ok bool) {
 	slot, mark := m.slot(key, c)
 	v := slot.Load()
-	age := (m.seconds(now) - v) & passTimeMask
-	return v != 0 && v&^passTimeMask == mark && age < uint64(passFor/time.Second)
+	if v == 0 || v>>passMarkShift != mark>>passMarkShift {
+		return httpcache.None, 0, false
+	}
+	age = time.Duration((m.seconds(now)-v)&passTimeMask) * time.Second
+	return httpcache.Reason(v >> passTimeBits), age, true
 }
 
 // remember marks key, forget unmarks it.
-func (m *passMemory) remember(key []byte, c class, now time.Time) {
+func (m *passMemory) remember(key []byte, c class, now time.Time, why httpcache.Reason) {
 	slot, mark := m.slot(key, c)
-	slot.Store(mark | m.seconds(now))
+	slot.Store(mark | uint64(why)<<passTimeBits | m.seconds(now))
 }
 
 func (m *passMemory) forget(key []byte, c class) {
 	slot, mark := m.slot(key, c)
-	if v := slot.Load(); v&^passTimeMask == mark {
+	if v := slot.Load(); v>>passMarkShift == mark>>passMarkShift {
 		slot.CompareAndSwap(v, 0)
 	}
 }

@@ -58,10 +58,15 @@ func (p *posted) begin(x *exchange, status int, own http.Header, layers store.La
 	if why != httpcache.Storable {
 		return
 	}
+	o := &store.Object{Head: head, Body: store.NewBody(length), Layers: layers}
+	if !x.h.label(o, x.r.TLS != nil, x.r.Host) {
+		return
+	}
 	key := string(x.key)
 	p.x, p.length = x, length
 	p.flight = x.h.cache.flights.alone(key)
-	p.object = &store.Object{Key: x.h.keyFor(key, x.ends, head), Head: head, Body: store.NewBody(length), Layers: layers}
+	o.Key = x.h.keyFor(key, x.ends, head)
+	p.object = o
 	x.outcome.stored = true
 }
 
@@ -133,7 +138,7 @@ func (p *posted) store() {
 func (p *posted) outdated() bool {
 	x, v := p.x, &p.x.h.cache.invalidated
 	began := p.object.Head.ResponseTime
-	return p.flight.outdated.Load() || v.since(x.key, x.ends).After(began) ||
+	return p.flight.outdated.Load() || v.since(x.key, x.ends).After(began) || v.sinceTags(p.object.Tags).After(began) ||
 		p.object.Key != p.flight.key && v.sincePath(x.key, x.ends).After(began)
 }
 

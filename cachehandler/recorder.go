@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
@@ -96,7 +97,7 @@ func (c *recorder) fill(p []byte) (int, error) {
 	if have+int64(len(p)) > f.h.MaxObjectSize && !c.object.Body.Detached() {
 		c.unkeep()
 		c.object.Body.Detach(window(f.h.MaxObjectSize))
-		f.h.cache.passes.remember([]byte(f.key), f.class|outgrown, f.sent)
+		f.h.cache.passes.remember([]byte(f.key), f.class|outgrown, f.sent, httpcache.TooLarge)
 	}
 	if err := c.object.Body.Append(f.ctx, p); err != nil {
 		return 0, err
@@ -144,7 +145,7 @@ func (c *recorder) finish(err error) {
 		// An error of the handlers' own, such as 403, may be about the request.
 		status := errorStatus(err)
 		if status != 0 {
-			f.h.cache.passes.remember([]byte(f.key), f.class, f.sent)
+			f.h.cache.passes.remember([]byte(f.key), f.class, f.sent, httpcache.OriginFailed)
 		}
 		f.land(landing{err: err, status: status, alone: status != 0})
 	case c.direct != nil:

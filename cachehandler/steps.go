@@ -73,7 +73,9 @@ type exchange struct {
 	flight *flight
 	led    *fetch // carried out by this request itself
 	alone  bool   // do not wait for others any more
+	dry    bool   // nobody asked: see explain.go
 	rounds int
+	joined time.Time // when it came to wait for others
 
 	reader   *store.Reader // of a body that still arrives
 	filling  chan struct{} // closed when the part that this request fetched is settled
@@ -180,6 +182,12 @@ func (x *exchange) lookup() step {
 		x.h.storeFailed("get", err)
 		return x.passFor(httpcache.StoreFailed)
 	}
+	return x.choose(objects, o)
+}
+
+// choose is the decision of lookup: objects are stored under the key, and the
+// request selects o of them, or none.
+func (x *exchange) choose(objects []*store.Object, o *store.Object) step {
 	if o != nil {
 		next := x.judge(o)
 		if next != stepHit && x.query == nil && x.r.Header["Range"] != nil {
@@ -256,22 +264,14 @@ func (x *exchange) stale() step {
 
 // miss decides who asks the origin, and how.
 func (x *exchange) miss() step {
-	p := &x.h.policy
-	switch {
-	case p.OnlyIfCached(x.r.Header): // RFC 9111 §5.2.1.7
-		x.outcome.result, x.outcome.reason = resultMiss, httpcache.OnlyIfCached
+	switch why := x.unfetched(); why {
+	case httpcache.None:
+	case httpcache.OnlyIfCached: // RFC 9111 §5.2.1.7
+		x.outcome.result, x.outcome.reason = resultMiss, why
 		x.object = nil
 		return x.fail(caddyhttp.Error(http.StatusGatewayTimeout, errors.New("only-if-cached, and nothing is stored")))
-	case x.r.Method == http.MethodHead:
-		return x.passMiss(x.outcome.reason)
-	case p.NoStore(x.r.Header):
-		return x.passMiss(httpcache.RequestNoStore)
-	case x.object == nil && x.r.Header["Range"] != nil && x.portion == nil && !x.fillsWhole():
-		return x.passMiss(httpcache.RangeRequest)
-	case x.object == nil && x.isTooLarge():
-		return x.passMiss(httpcache.TooLarge)
-	case x.object == nil && x.h.cache.passes.has(x.key, classOf(x.r.Header), x.now):
-		return x.passMiss(httpcache.PassMemory)
+	default:
+		return x.passMiss(why)
 	}
 	if x.h.Collapse.Off || x.alone || x.validatedEachTime() {
 		x.flight = x.h.cache.flights.alone(x.flightKey())
@@ -283,70 +283,25 @@ func (x *exchange) miss() step {
 	return stepWait
 }
 
-// confirm looks again before it leads: another flight may have landed between
-// the look-up and the join, and then nobody needs a second fetch.
-func (x *exchange) confirm() step {
-	objects, o, err := x.find()
-	if o == nil {
-		o = x.covering(x.selectParts(objects))
+// unfetched is why the cache does not ask the origin for what it has nothing to
+// answer with; None if it does.
+func (x *exchange) unfetched() httpcache.Reason {
+	p := &x.h.policy
+	switch {
+	case p.OnlyIfCached(x.r.Header):
+		return httpcache.OnlyIfCached
+	case x.r.Method == http.MethodHead:
+		return x.outcome.reason
+	case p.NoStore(x.r.Header):
+		return httpcache.RequestNoStore
+	case x.object == nil && x.r.Header["Range"] != nil && x.portion == nil && !x.fillsWhole():
+		return httpcache.RangeRequest
+	case x.object == nil && x.isTooLarge():
+		return httpcache.TooLarge
+	case x.object == nil && x.h.cache.passes.has(x.key, classOf(x.r.Header), x.now):
+		return httpcache.PassMemory
 	}
-	if err != nil || o == nil || o == x.object {
-		return stepFetch
-	}
-	x.now = time.Now()
-	if use, why := x.h.policy.Reuse(o.Head, x.r.Header, x.now); use == httpcache.UseFresh {
-		x.object, x.outcome.reason = o, why
-		x.h.cache.flights.land(x.flight, landing{object: o})
-		return stepHit
-	}
-	return stepFetch
-}
-
-// join joins the flight for requests like this one, and reports whether to
-// lead it.
-func (x *exchange) join() (lead bool) {
-	variant := x.h.policy.Variant(x.vary, x.r.Header)
-	if x.r.Header["Authorization"] != nil {
-		variant += " authorized"
-	}
-	variant += x.portionKey()
-	if server, ok := x.r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
-		variant += " " + server.Name() + " " + x.r.Host
-	}
-	since := x.h.cache.invalidated.since(x.key, x.ends)
-	x.flight, lead = x.h.cache.flights.join(x.flightKey(), variant, x.now, since)
-	return lead
-}
-
-// flightKey is what requests have in common that may wait for each other. Where a
-// stored response is validated, that is its own: the URIs may differ.
-func (x *exchange) flightKey() string {
-	if x.object != nil {
-		return x.object.Key
-	}
-	return string(x.key)
-}
-
-// validatedEachTime reports an object that is never used without asking: its
-// requests each validate it for themselves rather than in a queue.
-func (x *exchange) validatedEachTime() bool {
-	return x.object != nil && (x.object.Head.Lifetime <= 0 || x.object.Head.Is(httpcache.MustValidate))
-}
-
-// wait waits for the head of another request's answer.
-func (x *exchange) wait() step {
-	f := x.flight
-	defer f.waiters.Add(-1)
-	timer := time.NewTimer(time.Duration(x.h.Collapse.Wait))
-	defer timer.Stop()
-	select {
-	case <-f.landed:
-		return x.share(f.result)
-	case <-timer.C:
-		return x.passFor(httpcache.WaitTimeout)
-	case <-x.r.Context().Done():
-		return x.clientGone()
-	}
+	return httpcache.None
 }
 
 // fetch asks the origin and takes whatever comes of it.
@@ -380,6 +335,9 @@ func (x *exchange) passMiss(why httpcache.Reason) step {
 // fail hands an error to the caller, so that handle_errors can answer.
 func (x *exchange) fail(err error) step {
 	x.err = err
+	if x.dry {
+		return stepDone
+	}
 	x.publish()
 	if x.outcome.fwd != httpcache.None || x.object != nil { // else the answer is our own (RFC 9211 §2)
 		x.addCacheStatus(x.w.Header(), x.values[:0])

@@ -147,8 +147,8 @@ func (c *cache) equivalents(key []byte, ends keyEnds) (keys [][]byte) {
 // find returns the objects under the request's key and the one the request
 // selects, of these and of those for equivalent URIs.
 func (x *exchange) find() (objects []*store.Object, selected *store.Object, err error) {
-	ctx, c := x.r.Context(), x.h.cache
-	if objects, err = c.tier.Get(ctx, x.key); err != nil {
+	c := x.h.cache
+	if objects, err = x.get(x.key); err != nil {
 		return nil, nil, err
 	}
 	objects = after(objects, c.invalidated.since(x.key, x.ends))
@@ -157,7 +157,7 @@ func (x *exchange) find() (objects []*store.Object, selected *store.Object, err 
 		return objects, selected, nil
 	}
 	for _, key := range c.equivalents(x.key, x.ends) {
-		others, err := c.tier.Get(ctx, key)
+		others, err := x.get(key)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -169,6 +169,14 @@ func (x *exchange) find() (objects []*store.Object, selected *store.Object, err 
 		}
 	}
 	return objects, selected, nil
+}
+
+// get looks at what is under a key, which is a use of it unless nobody asked.
+func (x *exchange) get(key []byte) ([]*store.Object, error) {
+	if x.dry {
+		return x.h.cache.tier.Peek(x.r.Context(), key)
+	}
+	return x.h.cache.tier.Get(x.r.Context(), key)
 }
 
 // after are the objects whose responses came after a time; zero is none.

@@ -36,7 +36,8 @@ type Stored struct {
 	InitialAge   time.Duration // corrected_initial_age, RFC 9111 §4.2.3
 	Lifetime     time.Duration // freshness_lifetime, §4.2.1; negative never
 	LifetimeFrom LifetimeSource
-	Heuristic    bool // the lifetime is estimated (§4.2.2)
+	Targeted     string // the targeted field (RFC 9213) that decided; "" for Cache-Control and Expires
+	Heuristic    bool   // the lifetime is estimated (§4.2.2)
 	// StaleWhileRevalidate and StaleIfError are the windows after Lifetime in
 	// which it may be served stale; 0 means not at all.
 	StaleWhileRevalidate time.Duration
@@ -61,6 +62,7 @@ func (r *response) freeze() *Stored {
 		InitialAge:   r.age,
 		Lifetime:     r.lifetime,
 		LifetimeFrom: r.source,
+		Targeted:     r.cache.field,
 		Heuristic:    r.source == FromHeuristic,
 		Flags:        r.flags(),
 		ETag:         r.etag,

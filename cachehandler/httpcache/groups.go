@@ -11,9 +11,6 @@ import (
 // that a change can invalidate all of one. A group belongs to one origin, and
 // two names are the same if they are so byte for byte.
 
-// maxGroups bounds the groups of one response; §2 asks for 32 at least.
-const maxGroups = 128
-
 // Groups are the groups of a response (§2).
 func Groups(response http.Header) []string {
 	return groupNames(response["Cache-Groups"])
@@ -31,7 +28,8 @@ func InvalidatedGroups(method string, status int, response http.Header) []string
 }
 
 // groupNames parses a List of Strings. A field that is none is ignored (RFC
-// 9651 §4.2), and so are parameters.
+// 9651 §4.2), and so are parameters, and names beyond maxTags but one, by which
+// those who care see that there were more.
 func groupNames(lines []string) (names []string) {
 	if len(lines) == 0 {
 		return nil
@@ -49,7 +47,7 @@ func groupNames(lines []string) (names []string) {
 		if !ok {
 			return nil
 		}
-		if len(names) < maxGroups && !slices.Contains(names, name) {
+		if len(names) <= maxTags && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -53,6 +53,8 @@ func (l *Lifetime) names(status int) bool {
 type Policy struct {
 	// Targeted are the targeted fields (RFC 9213), most specific first.
 	Targeted []string
+	// SurrogateID is this cache's name in targets of Surrogate-Control.
+	SurrogateID string
 	// TTL gives a lifetime where the origin gives none. First match wins.
 	TTL []Lifetime
 	// TTLOverride gives a lifetime whatever the origin says, but never makes

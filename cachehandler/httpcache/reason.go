@@ -40,6 +40,7 @@ const (
 	HasTrailer   // it announces trailers
 	TooLarge     // over max_object_size
 	TypeMismatch // the extension asked for is not what came (cache deception)
+	TooManyTags  // more cache groups or purge tags than are kept of one response
 
 	// What a stored answer is to a request.
 	Fresh

@@ -37,6 +37,7 @@ var reasonTable = [reasonCount]reasonEntry{
 	HasTrailer:         {"trailer", "The response announces trailers.", "RFC 9110 §6.5"},
 	TooLarge:           {"too-large", "The response is larger than max_object_size.", ""},
 	TypeMismatch:       {"type-mismatch", "The content is not what the extension in the path says (web cache deception).", ""},
+	TooManyTags:        {"too-many-tags", "The response has more cache groups or purge tags than are kept.", "RFC 9875 §2"},
 
 	Fresh:           {"fresh", "The stored response is fresh.", "RFC 9111 §4.2"},
 	Expired:         {"expired", "The stored response is stale.", "RFC 9111 §4.2"},

@@ -42,14 +42,15 @@ func (r *response) byVary() Reason {
 }
 
 // byCoding: content that is coded is for those who accept the coding. What is
-// coded with a dictionary is for one client's dictionary (RFC 9842), so it needs
-// Vary.
+// coded with a dictionary is for those who have it (RFC 9842 §6.2), so it needs
+// Vary on it, and on the coding, which no option takes away here.
 func (r *response) byCoding(coding string) Reason {
-	const dictionary = "Available-Dictionary"
-	if (strings.EqualFold(coding, "dcb") || strings.EqualFold(coding, "dcz")) && !containsName(r.vary, dictionary) {
+	const accept, dictionary = "Accept-Encoding", "Available-Dictionary"
+	if (strings.EqualFold(coding, "dcb") || strings.EqualFold(coding, "dcz")) &&
+		(!containsName(r.vary, dictionary) || containsName(r.policy.VaryIgnore, accept)) {
 		return VaryAny
 	}
-	r.variesOn("Accept-Encoding")
+	r.variesOn(accept)
 	return None
 }
 

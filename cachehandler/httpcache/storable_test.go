@@ -61,6 +61,9 @@ func TestStore(t *testing.T) {
 		{"9111-4.1 Vary: * among others", Policy{}, "", fresh + "Vary: Foo, *", VaryAny},
 		{"9111-4.1 Vary: * on the second line", Policy{}, "", fresh + "Vary:\nVary: *", VaryAny},
 		{"9842 dictionary-coded without Vary", Policy{}, "", fresh + "Content-Encoding: dcb\nVary: Accept-Encoding", VaryAny},
+		{"9842-6.2 dictionary-coded, Available-Dictionary ignored", Policy{VaryIgnore: []string{"Available-Dictionary"}}, "", fresh + "Content-Encoding: dcz\nVary: Accept-Encoding, Available-Dictionary", VaryAny},
+		{"9842-6.2 dictionary-coded, Accept-Encoding ignored", Policy{VaryIgnore: []string{"Accept-Encoding"}}, "", fresh + "Content-Encoding: dcz\nVary: Accept-Encoding, Available-Dictionary", VaryAny},
+		{"9842-2.1 a dictionary", Policy{}, "", fresh + "Use-As-Dictionary: match=\"/app/*.js\", id=\"1\"", Storable},
 		{"9842 dictionary-coded with Vary", Policy{}, "", fresh + "Content-Encoding: dcz\nVary: Accept-Encoding, Available-Dictionary", Storable},
 
 		{"9111-4.2 stale on arrival", Policy{}, "", "Cache-Control: max-age=0", Expired},

@@ -15,7 +15,8 @@ import (
 // cachePolicy is what the response's fields say about caching it.
 type cachePolicy struct {
 	directives
-	targeted bool // from a targeted field: Expires does not count
+	targeted bool   // from a targeted field: Expires does not count
+	field    string // which one
 }
 
 func (p *Policy) cachePolicy(h http.Header, now time.Time) cachePolicy {
@@ -24,21 +25,21 @@ func (p *Policy) cachePolicy(h http.Header, now time.Time) cachePolicy {
 		if len(lines) == 0 {
 			continue
 		}
-		if d, ok := parseTargeted(name, lines, now); ok {
-			return cachePolicy{directives: d, targeted: true}
+		if d, ok := p.parseTargeted(name, lines, now); ok {
+			return cachePolicy{directives: d, targeted: true, field: name}
 		}
 	}
 	return cachePolicy{directives: parseCacheControl(h["Cache-Control"])}
 }
 
 // parseTargeted parses one field of the target list. Two names that came
-// before RFC 9213 have a syntax of their own.
-func parseTargeted(name string, lines []string, now time.Time) (directives, bool) {
+// before RFC 9213 have a syntax of their own (surrogate.go).
+func (p *Policy) parseTargeted(name string, lines []string, now time.Time) (directives, bool) {
 	switch {
-	case strings.EqualFold(name, "X-Accel-Expires"):
+	case strings.EqualFold(name, accelExpires):
 		return parseAccelExpires(lines, now)
-	case strings.EqualFold(name, "Surrogate-Control"):
-		return parseSurrogateControl(lines)
+	case strings.EqualFold(name, surrogateControl):
+		return parseSurrogateControl(lines, p.SurrogateID)
 	}
 	dictionary, err := httpsfv.UnmarshalDictionary(lines)
 	if err != nil || len(dictionary.Names()) == 0 {
@@ -89,47 +90,4 @@ func (d *directives) applyNumber(e *directive, value int64) {
 	e.hasArgument = true
 	e.argument = formatSeconds(min(seconds(max(value, 0)), maxSeconds))
 	d.apply(e)
-}
-
-// parseSurrogateControl parses the field of the Edge Architecture
-// Specification: directives like those of Cache-Control, with max-age=<fresh>
-// or max-age=<fresh>+<stale>. Targets in parameters are ignored.
-func parseSurrogateControl(lines []string) (directives, bool) {
-	d := noDirectives()
-	some := false
-	for _, line := range lines {
-		for element := range listElements(line) {
-			element, _, _ = strings.Cut(element, ";")
-			name, argument, has := strings.Cut(trimOWS(element), "=")
-			fresh, stale, extended := strings.Cut(argument, "+")
-			e := directive{name: name, argument: fresh, hasArgument: has, clean: isToken(name)}
-			some = some || e.clean
-			d.apply(&e)
-			if extended && e.is("max-age") && d.staleWhileRevalidate == absent {
-				d.staleWhileRevalidate = parseSeconds(stale)
-			}
-		}
-	}
-	return d, some
-}
-
-// parseAccelExpires parses nginx's field: seconds, "@" and a Unix time, or 0
-// or "off" for no caching.
-func parseAccelExpires(lines []string, now time.Time) (directives, bool) {
-	d := noDirectives()
-	value := trimOWS(lines[0])
-	if value == "0" || strings.EqualFold(value, "off") {
-		d.set = dirNoStore
-		return d, true
-	}
-	at, absolute := strings.CutPrefix(value, "@")
-	n := parseUnix(at)
-	if n < 0 {
-		return directives{}, false
-	}
-	if absolute {
-		n = max(0, n-now.Unix())
-	}
-	d.maxAge = min(seconds(n), maxSeconds)
-	return d, true
 }

@@ -33,22 +33,35 @@ func TestTargeted(t *testing.T) {
 
 		{"Surrogate-Control", "Surrogate-Control", []string{`max-age=60, content="ESI/1.0"`}, maxAgeOf(60), true},
 		{"Surrogate-Control, stale extension", "Surrogate-Control", []string{"max-age=60+30"}, with(func(d *directives) { d.maxAge, d.staleWhileRevalidate = 60, 30 }), true},
-		{"Surrogate-Control, own target", "Surrogate-Control", []string{"no-store;edge"}, flags(dirNoStore), true},
+		{"edge-arch-2.3 own target", "Surrogate-Control", []string{"no-store;edge"}, flags(dirNoStore), true},
+		{"edge-arch-2.3 own target, any case", "Surrogate-Control", []string{"no-store ; EDGE"}, flags(dirNoStore), true},
+		{"edge-arch-2.3 another's", "Surrogate-Control", []string{"no-store;cdn"}, noDirectives(), false},
+		{"edge-arch-2.3 another's beside one for all", "Surrogate-Control", []string{"no-store;cdn, max-age=60"}, maxAgeOf(60), true},
+		{"edge-arch-2.3 own goes before all", "Surrogate-Control", []string{"max-age=60+5", "max-age=600+7;edge"}, with(func(d *directives) { d.maxAge, d.staleWhileRevalidate = 600, 7 }), true},
+		{"edge-arch-2.3 own without extension", "Surrogate-Control", []string{"max-age=60+5, max-age=600;edge"}, maxAgeOf(600), true},
+		{"edge-arch-2.3 what is for all restricts as well", "Surrogate-Control", []string{"no-store, max-age=600;edge"}, with(func(d *directives) { d.maxAge, d.set = 600, dirNoStore }), true},
+		{"edge-arch-2.2.2 not remote", "Surrogate-Control", []string{"no-store-remote, max-age=60"}, maxAgeOf(60), true},
+		{"edge-arch-2.2.3 no extension", "Surrogate-Control", []string{"max-age=60+"}, with(func(d *directives) { d.maxAge, d.staleWhileRevalidate = 60, invalid }), true},
+		{"edge-arch-2.2.3 spaces", "Surrogate-Control", []string{"max-age =100"}, noDirectives(), false},
+		{"edge-arch-2.2.3 any case", "Surrogate-Control", []string{"foobar, MaX-aGe=60"}, maxAgeOf(60), true},
 		{"Surrogate-Control, no number", "Surrogate-Control", []string{"max-age=x"}, maxAgeOf(invalid), true},
 		{"Surrogate-Control, empty", "Surrogate-Control", []string{" , "}, noDirectives(), false},
 
 		{"X-Accel-Expires", "X-Accel-Expires", []string{"60"}, maxAgeOf(60), true},
 		{"X-Accel-Expires, zero", "X-Accel-Expires", []string{"0"}, flags(dirNoStore), true},
-		{"X-Accel-Expires, off", "X-Accel-Expires", []string{"off"}, flags(dirNoStore), true},
+		{"X-Accel-Expires, as nginx: off is no value", "X-Accel-Expires", []string{"off"}, directives{}, false},
+		{"X-Accel-Expires, at nothing", "X-Accel-Expires", []string{"@"}, directives{}, false},
+		{"X-Accel-Expires, at zero", "X-Accel-Expires", []string{"@0"}, maxAgeOf(0), true},
 		{"X-Accel-Expires, at a time", "X-Accel-Expires", []string{"@" + formatSeconds(seconds(now.Unix())+90)}, maxAgeOf(90), true},
 		{"X-Accel-Expires, past", "X-Accel-Expires", []string{"@1000"}, maxAgeOf(0), true},
 		{"X-Accel-Expires, negative", "X-Accel-Expires", []string{"-5"}, directives{}, false},
 		{"X-Accel-Expires, word", "X-Accel-Expires", []string{"soon"}, directives{}, false},
 		{"X-Accel-Expires, huge", "X-Accel-Expires", []string{"999999999999"}, maxAgeOf(maxSeconds), true},
 	}
+	p := &Policy{SurrogateID: "edge"}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := parseTargeted(tt.field, tt.lines, now)
+			got, ok := p.parseTargeted(tt.field, tt.lines, now)
 			if got != tt.want || ok != tt.ok {
 				t.Errorf("parseTargeted(%q) =\n %+v, %v; want\n %+v, %v", tt.lines, got, ok, tt.want, tt.ok)
 			}
@@ -73,8 +86,12 @@ func TestTargetedDecidesAlone(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, got := Store(get(200, tt.response), p); got != tt.want {
+			s, got := Store(get(200, tt.response), p)
+			if got != tt.want {
 				t.Errorf("Store: %v, want %v", got, tt.want)
+			}
+			if s != nil && s.Targeted != "CDN-Cache-Control" {
+				t.Errorf("Targeted = %q, want the field that decided", s.Targeted)
 			}
 		})
 	}

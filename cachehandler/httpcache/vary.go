@@ -72,14 +72,55 @@ func (p *Policy) Selects(s *Stored, request http.Header) bool {
 	for _, name := range s.Vary {
 		field, rest := cutVariant(stored)
 		stored = rest
-		if string(p.appendField(buf[:0], name, request[name])) == field {
-			continue
-		}
-		if field == "" || field[0] != variantNormalised || !p.prefersLanguage(name, request, s) {
+		if !p.selectsBy(s, name, field, p.appendField(buf[:0], name, request[name]), request) {
 			return false
 		}
 	}
 	return true
+}
+
+// selectsBy is Selects for one field: the part of the stored variant and that of
+// the request's.
+func (p *Policy) selectsBy(s *Stored, name, stored string, wanted []byte, request http.Header) bool {
+	if string(wanted) == stored {
+		return true
+	}
+	return stored != "" && stored[0] == variantNormalised && p.prefersLanguage(name, request, s)
+}
+
+// VaryField is how one field that a stored response varies on compares with a
+// request's. The values are normal forms.
+type VaryField struct {
+	Name            string
+	Stored, Request string
+	StoredHas       bool // the field was there
+	RequestHas      bool
+	Selects         bool
+}
+
+// CompareVary is Selects field by field, for explanations.
+func (p *Policy) CompareVary(s *Stored, request http.Header) []VaryField {
+	var fields []VaryField
+	stored := s.Variant
+	for _, name := range s.Vary {
+		field, rest := cutVariant(stored)
+		stored = rest
+		wanted := p.appendField(nil, name, request[name])
+		v := VaryField{Name: name, Selects: p.selectsBy(s, name, field, wanted, request)}
+		v.Stored, v.StoredHas = variantValue(field)
+		v.Request, v.RequestHas = variantValue(string(wanted))
+		fields = append(fields, v)
+	}
+	return fields
+}
+
+// variantValue is the value in one field of a variant.
+func variantValue(field string) (value string, there bool) {
+	if field == "" || field[0] == variantAbsent {
+		return "", false
+	}
+	_, value, _ = strings.Cut(field, ":")
+	return value, true
 }
 
 // cutVariant cuts one field from the front of a variant.

@@ -7,4 +7,7 @@ type Layers struct {
 	Drops []string
 	// Joins are fields they added values to instead of setting them anew.
 	Joins []string
+	// Inner are fields, of those stored, that are for caches and not for
+	// clients.
+	Inner []string
 }

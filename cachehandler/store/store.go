@@ -21,7 +21,8 @@ type Object struct {
 	Key  string
 	Head *httpcache.Stored
 	Body *Body
-	// Tags are purge tags; nil for none.
+	// Tags are what it can be found by beside its key, each once; nil for none.
+	// Which they are is the affair of httpcache.
 	Tags []string
 	// Layers is how Head's fields lie over those of the handlers before the
 	// cache.
@@ -41,12 +42,14 @@ func (o *Object) WithHead(head *httpcache.Stored) *Object {
 // answer; the cache then goes to the origin.
 //
 // A tier with a budget drops objects on its own, those whose bodies are still
-// filling too. It detaches such a body (see Body.Detach); Settle, Remove and
-// RemoveKey leave the bodies of what they drop alone.
+// filling too. It detaches such a body (see Body.Detach); Settle, Remove,
+// RemoveKey and RemoveTag leave the bodies of what they drop alone.
 type Tier interface {
 	// Get returns the objects of a key, newest first. The caller must not
 	// change the slice nor keep key.
 	Get(ctx context.Context, key []byte) ([]*Object, error)
+	// Peek is Get for those who only look: it is no use of the objects.
+	Peek(ctx context.Context, key []byte) ([]*Object, error)
 	// Put adds an object whose body may still be filling: from now on Get
 	// returns it. Older objects of the same Variant stay until Settle.
 	// maxVariants bounds how many different variants the key holds; the oldest
@@ -62,6 +65,10 @@ type Tier interface {
 	// Remove drops one object; RemoveKey all of a key, and says how many.
 	Remove(ctx context.Context, o *Object) error
 	RemoveKey(ctx context.Context, key string) (int, error)
+	// Tagged returns the objects with a tag, in no order. RemoveTag drops them,
+	// and says how many. Both take time by the number of these, not of all.
+	Tagged(ctx context.Context, tag string) ([]*Object, error)
+	RemoveTag(ctx context.Context, tag string) (int, error)
 	// Range calls f for every object until it returns false, in no order.
 	Range(ctx context.Context, f func(*Object) bool) error
 	// Stats is a snapshot.

@@ -86,6 +86,63 @@ func TestOverhead(t *testing.T) {
 	runtime.KeepAlive(tier)
 }
 
+// TestTagOverhead: what a tag is charged is about what it costs, whether many
+// objects have it or one.
+func TestTagOverhead(t *testing.T) {
+	const objects, tags = 2_000, 50
+	for _, c := range []struct {
+		name string
+		tag  func(object, i int) string
+	}{
+		{"each its own", func(object, i int) string { return fmt.Sprintf("product-%06d-%02d", object, i) }},
+		{"shared", func(_, i int) string { return fmt.Sprintf("product-%06d", i) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tier := New(1 << 30)
+			for i := range objects {
+				put(t, tier, object(fmt.Sprint(i), store.BodyOf(nil)))
+			}
+			before, charged := liveHeap(), tier.Stats().Bytes
+			for i := range objects {
+				o := object(fmt.Sprint(i), store.BodyOf(nil))
+				for n := range tags {
+					o.Tags = append(o.Tags, c.tag(i, n))
+				}
+				put(t, tier, o)
+				if err := tier.Settle(t.Context(), o); err != nil {
+					t.Fatal(err)
+				}
+			}
+			heap := liveHeap() - before
+			charged = tier.Stats().Bytes - charged
+			t.Logf("charged %d bytes a tag, it costs %d", charged/objects/tags, heap/objects/tags)
+			if charged < heap*9/10 || charged > heap*3 {
+				t.Errorf("charged %d bytes for %d on the heap", charged, heap)
+			}
+			runtime.KeepAlive(tier)
+		})
+	}
+}
+
+// TestPeekIsNoUse: who looks at an object does not keep it from being evicted.
+func TestPeekIsNoUse(t *testing.T) {
+	tier := New(1 << 20)
+	put(t, tier, object("looked at", store.BodyOf(make([]byte, 1000))))
+	r := tier.shard("looked at").records["looked at"]
+	uses := func() string { return fmt.Sprintf("%+v", &r.hits) }
+	before := uses()
+	if objects, err := tier.Peek(t.Context(), []byte("looked at")); err != nil || len(objects) != 1 {
+		t.Fatalf("Peek = %v, %v", objects, err)
+	}
+	if uses() != before {
+		t.Error("Peek counts as a use")
+	}
+	stored(t, tier, "looked at")
+	if uses() == before {
+		t.Error("Get does not")
+	}
+}
+
 // TestEvictedWhileFilling: the object goes, its readers go on, nothing is kept.
 func TestEvictedWhileFilling(t *testing.T) {
 	const budget = 4<<20 - 4096 // the fourth segment of a megabyte goes beyond it

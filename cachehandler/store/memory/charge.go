@@ -31,12 +31,12 @@ type charge struct {
 // headBytes is what o costs beside its body.
 func headBytes(o *store.Object) int64 {
 	n := overhead + len(o.Key) + o.Head.Fields.Bytes() + len(o.Head.ETag) + len(o.Head.Variant)
-	for _, list := range [...][]string{o.Head.Vary, o.Tags, o.Layers.Drops, o.Layers.Joins} {
+	for _, list := range [...][]string{o.Head.Vary, o.Tags, o.Layers.Drops, o.Layers.Joins, o.Layers.Inner} {
 		for _, s := range list {
 			n += 16 + len(s)
 		}
 	}
-	return int64(n)
+	return int64(n + tagOverhead*len(o.Tags))
 }
 
 func (c *charge) acquire() {
@@ -107,6 +107,7 @@ func (t *Tier) listLocked(e, like *entry) {
 	e.charge.acquire()
 	t.used.Add(e.head)
 	t.objects.Add(1)
+	t.tags.add(e)
 
 	t.ranking.Lock()
 	defer t.ranking.Unlock()
@@ -123,6 +124,7 @@ func (t *Tier) unlistLocked(e *entry) {
 	e.charge.release(e.object.Body)
 	t.used.Add(-e.head)
 	t.objects.Add(-1)
+	t.tags.remove(e)
 
 	t.ranking.Lock()
 	t.ranking.Remove(&e.Entry)

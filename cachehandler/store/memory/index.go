@@ -37,6 +37,7 @@ type entry struct {
 	charge *charge
 	head   int64 // bytes beside the body
 	listed bool  // guarded by the shard's mu: it is in its record
+	marks  []mark
 }
 
 func (t *Tier) shard(key string) *shard {

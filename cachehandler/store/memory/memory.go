@@ -15,7 +15,8 @@
 // cannot bound that, so it is counted apart, and when it is too much nothing new
 // is taken: see linger.go.
 //
-// Locks are taken in this order: evicting, one shard, ranking, one charge. None
+// Locks are taken in this order: evicting, one shard, ranking, one charge; the
+// tags' is held alone or under a shard's, and nothing under it. None
 // but evicting is held while a Body is called, which may call back.
 package memory
 
@@ -57,6 +58,8 @@ type Tier struct {
 	// another one is about to free.
 	evicting sync.Mutex
 
+	tags tagIndex
+
 	ranking struct {
 		sync.Mutex
 		policy.CAMP[*entry]
@@ -94,6 +97,17 @@ func (t *Tier) Get(_ context.Context, key []byte) ([]*store.Object, error) {
 	s.mu.RUnlock()
 	r.hits.Hit()
 	return objects, nil
+}
+
+// Peek implements store.Tier.
+func (t *Tier) Peek(_ context.Context, key []byte) ([]*store.Object, error) {
+	s := t.shard(string(key))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if r := s.records[string(key)]; r != nil {
+		return r.objects, nil
+	}
+	return nil, nil
 }
 
 // Put implements store.Tier. It returns store.ErrFull while too much of what was
@@ -190,6 +204,28 @@ func (t *Tier) RemoveKey(_ context.Context, key string) (int, error) {
 		return 0, nil
 	}
 	return len(t.editLocked(s, key, nil)), nil
+}
+
+// Tagged implements store.Tier.
+func (t *Tier) Tagged(_ context.Context, tag string) (objects []*store.Object, _ error) {
+	for _, e := range t.tags.entries(tag) {
+		objects = append(objects, e.object)
+	}
+	return objects, nil
+}
+
+// RemoveTag implements store.Tier. What is put while it runs may stay.
+func (t *Tier) RemoveTag(_ context.Context, tag string) (n int, _ error) {
+	for _, tagged := range t.tags.entries(tag) {
+		s := t.shard(tagged.object.Key)
+		s.mu.Lock()
+		if tagged.listed {
+			r := s.records[tagged.object.Key]
+			n += len(t.editLocked(s, tagged.object.Key, r.without(func(e *entry) bool { return e == tagged })))
+		}
+		s.mu.Unlock()
+	}
+	return n, nil
 }
 
 // Range implements store.Tier. f is called without locks held: it may use the

@@ -35,12 +35,17 @@ func checkInvariants(t *testing.T, tier *Tier) {
 	t.Helper()
 	var used, objects int64
 	charges := map[*charge]int{}
+	tagged := 0
 	for i := range tier.shards {
 		for key, r := range tier.shards[i].records {
 			if len(r.entries) == 0 || len(r.entries) != len(r.objects) {
 				t.Fatalf("%s: %d entries, %d objects", key, len(r.entries), len(r.objects))
 			}
 			for i, e := range r.entries {
+				tagged += len(e.marks)
+				if len(e.marks) != len(e.object.Tags) {
+					t.Fatalf("%s: %d tags, %d of them indexed", key, len(e.object.Tags), len(e.marks))
+				}
 				if !e.listed || r.objects[i] != e.object || e.Hits != &r.hits {
 					t.Fatalf("%s: entry %+v", key, e)
 				}
@@ -59,6 +64,12 @@ func checkInvariants(t *testing.T, tier *Tier) {
 	}
 	if s := tier.Stats(); s.Bytes != used || s.Objects != objects {
 		t.Fatalf("Stats = %+v, counted %d bytes of %d objects", s, used, objects)
+	}
+	for tag := range tier.tags.lists {
+		tagged -= len(tier.tags.entries(tag))
+	}
+	if tagged != 0 {
+		t.Fatalf("the index of tags has %d marks too few", tagged)
 	}
 	if tier.ranking.Len() != int(objects) {
 		t.Fatalf("%d objects, %d of them ranked", objects, tier.ranking.Len())

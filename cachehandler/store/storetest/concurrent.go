@@ -83,10 +83,11 @@ func randomOperations(h *harness) {
 	for step := range 3000 {
 		key := fmt.Sprintf("https://a/%d", rng.IntN(20))
 		some := pick(rng, twin[key])
-		switch op := rng.IntN(10); {
+		switch op := rng.IntN(11); {
 		case op < 5:
 			maxVariants := 1 + rng.IntN(4)
 			o, _ := complete(key, fmt.Sprint(rng.IntN(5)), fmt.Sprintf(`"%d"`, step), rng.IntN(3000))
+			o.Tags = someTags(rng)
 			h.put(o, maxVariants)
 			twin.put(o, maxVariants)
 		case op < 7 && some != nil:
@@ -94,6 +95,7 @@ func randomOperations(h *harness) {
 			twin.settle(some)
 		case op < 8 && some != nil:
 			fresh := object(key, some.Head.Variant, fmt.Sprintf(`"%d"`, step), some.Body)
+			fresh.Tags = someTags(rng)
 			if !h.replace(some, fresh) {
 				h.Fatalf("step %d: Replace(%s) = false", step, describe(some))
 			}
@@ -106,7 +108,14 @@ func randomOperations(h *harness) {
 				h.Fatalf("step %d: RemoveKey = %d, want %d", step, n, len(twin[key]))
 			}
 			delete(twin, key)
+		case op == 10 && rng.IntN(5) == 0:
+			tag := someTag(rng)
+			if n, want := h.removeTag(tag), twin.removeTag(tag); n != want {
+				h.Fatalf("step %d: RemoveTag = %d, want %d", step, n, want)
+			}
 		}
+		tag := someTag(rng)
+		h.wantTagged(tag, twin.tagged(tag)...)
 		h.wantKey(key, twin[key]...)
 		if got := h.tier.Stats().Objects; h.Failed() || got != twin.objects() {
 			h.Fatalf("step %d: %d objects, want %d", step, got, twin.objects())
@@ -138,6 +147,37 @@ func (t twin) settle(o *store.Object) {
 		}
 	}
 	t[o.Key] = kept
+}
+
+func (t twin) tagged(tag string) (all []*store.Object) {
+	for _, objects := range t {
+		for _, o := range objects {
+			if slices.Contains(o.Tags, tag) {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
+}
+
+func (t twin) removeTag(tag string) int {
+	gone := t.tagged(tag)
+	for key, objects := range t {
+		t[key] = slices.DeleteFunc(objects, func(o *store.Object) bool { return slices.Contains(gone, o) })
+	}
+	return len(gone)
+}
+
+func someTag(rng *rand.Rand) string { return fmt.Sprint("tag", rng.IntN(6)) }
+
+// someTags returns up to three different tags.
+func someTags(rng *rand.Rand) (tags []string) {
+	for range rng.IntN(4) {
+		if tag := someTag(rng); !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
 }
 
 func (t twin) objects() (n int64) {

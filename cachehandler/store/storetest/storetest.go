@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
@@ -43,6 +44,13 @@ func Run(t *testing.T, open func(t *testing.T) store.Tier) {
 		{"put again", putAgain},
 		{"remove one", removeOne},
 		{"remove key", removeKey},
+		{"tags", tags},
+		{"tags of what replaces and is replaced", tagsReplaced},
+		{"tags of what goes", tagsGone},
+		{"remove tag", removeTag},
+		{"remove tag while filling", removeTagFilling},
+		{"tags during changes", tagsDuringChanges},
+		{"peek", peek},
 		{"abort leaves nothing", abortMidWrite},
 		{"range", rangeAll},
 		{"range stops and may change the tier", rangeStops},
@@ -103,6 +111,30 @@ func (h *harness) removeKey(key string) int {
 		h.Fatalf("RemoveKey(%q): %v", key, err)
 	}
 	return n
+}
+
+func (h *harness) removeTag(tag string) int {
+	h.Helper()
+	n, err := h.tier.RemoveTag(h.Context(), tag)
+	if err != nil {
+		h.Fatalf("RemoveTag(%q): %v", tag, err)
+	}
+	return n
+}
+
+// wantTagged checks that the objects with a tag look like want, in any order.
+func (h *harness) wantTagged(tag string, want ...*store.Object) {
+	h.Helper()
+	objects, err := h.tier.Tagged(h.Context(), tag)
+	if err != nil {
+		h.Fatalf("Tagged(%q): %v", tag, err)
+	}
+	got, wanted := describeAll(objects), describeAll(want)
+	slices.Sort(got)
+	slices.Sort(wanted)
+	if !slices.Equal(got, wanted) {
+		h.Errorf("Tagged(%q) = %v, want %v", tag, got, wanted)
+	}
 }
 
 func (h *harness) replace(old, fresh *store.Object) bool {

@@ -1,0 +1,191 @@
+package cachehandler
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// This file writes an explanation for people.
+
+func printExplanation(w io.Writer, answer io.Reader) error {
+	var e explanation
+	if err := json.NewDecoder(answer).Decode(&e); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	p := printer{w}
+	p.line(0, "%s %s", e.Method, e.URL)
+	for _, v := range e.Handlers {
+		p.verdict(v)
+	}
+	p.line(0, "")
+	if len(e.Handlers) == 0 {
+		p.line(0, "The request comes to no response_cache.")
+	}
+	for _, a := range e.Answers {
+		p.line(0, "What answers it: %s", a)
+	}
+	for _, o := range e.Others {
+		p.line(0, "Not on its way: %s (store %s) at %s%s", o.Name, o.Store, o.Place, forHosts(o.Hosts))
+	}
+	for _, n := range e.Notes {
+		p.line(0, "Note: %s", n)
+	}
+	return nil
+}
+
+type printer struct{ w io.Writer }
+
+func (p printer) line(depth int, format string, args ...any) {
+	fmt.Fprintf(p.w, strings.Repeat("  ", depth)+format+"\n", args...)
+}
+
+func (p printer) verdict(v *verdict) {
+	p.line(0, "")
+	p.line(0, "%s at %s (store %s, %s)%s", v.Name, v.Place, v.Store, v.Tier, forHosts(v.Hosts))
+	if v.Inside != "" {
+		p.line(1, "It is inside the one at %s, whose fetches for the same store it lets through.", v.Inside)
+	}
+	for _, b := range v.Before {
+		p.line(1, "Before it, and taken to let the request through: %s", b)
+	}
+	for _, u := range v.Unsure {
+		p.line(1, "%s", u)
+	}
+	p.line(1, "%s: %s", strings.ToUpper(v.Result), v.Then)
+	p.line(0, "")
+	for _, s := range v.Steps {
+		p.line(1, "%-20s %s", s.Step, s.sentence())
+	}
+	p.line(1, "%-20s %s", "key", v.Key)
+	if v.Fetches > 0 {
+		p.line(1, "%-20s %d on their way, %d requests wait", "fetches", v.Fetches, v.Waiting)
+	}
+	p.variants(v)
+	p.refusals(v)
+	p.drops(v)
+}
+
+func (s stage) sentence() string {
+	var parts []string
+	if s.Reason != "" {
+		parts = append(parts, s.Reason+": "+s.Text)
+	}
+	if s.Section != "" {
+		parts = append(parts, "("+s.Section+")")
+	}
+	if s.Detail != "" {
+		parts = append(parts, s.Detail)
+	}
+	return strings.Join(parts, " ")
+}
+
+func (p printer) variants(v *verdict) {
+	p.line(0, "")
+	p.line(1, "Stored under the key: %d", len(v.Variants))
+	for _, s := range v.Variants {
+		mark := "-"
+		if s.Selected {
+			mark = "*"
+		}
+		size := fmt.Sprintf("%d bytes", s.Bytes)
+		if !s.Complete {
+			size += " so far"
+		}
+		p.line(1, "%s %d, %s, stored %s", mark, s.Status, size, s.StoredAt.Format(time.RFC3339))
+		p.line(3, "%s old, lifetime %s by %s%s", inSeconds(s.Age), inSeconds(s.Lifetime), s.FromText, inBrackets(s.Section))
+		if s.TTL < 0 {
+			p.line(3, "stale for %s, used stale while it is refreshed for %s, if the origin fails for %s", inSeconds(-s.TTL), inSeconds(s.Revalidate), inSeconds(s.OnError))
+		} else {
+			p.line(3, "fresh for %s, then used stale while it is refreshed for %s, if the origin fails for %s", inSeconds(s.TTL), inSeconds(s.Revalidate), inSeconds(s.OnError))
+		}
+		for _, f := range s.Vary {
+			p.line(3, "%s", f.sentence())
+		}
+		if !s.Selected {
+			p.line(3, "%s", s.unselected())
+		}
+		p.list("", s.Flags)
+		p.list("tags: ", s.Tags)
+		p.list("groups: ", s.Groups)
+	}
+}
+
+func (s variant) unselected() string {
+	if s.Matches {
+		return "not the one: another that the request selects is newer, or closer to what it asks for; or this is not for it: " + s.Reuse.sentence()
+	}
+	return "not for this request, by Vary (RFC 9111 §4.1)"
+}
+
+func (p printer) list(title string, words []string) {
+	if len(words) > 0 {
+		p.line(3, "%s%s", title, strings.Join(words, ", "))
+	}
+}
+
+func (f varied) sentence() string {
+	verb := "selects it"
+	if !f.Matches {
+		verb = "does not select it"
+	}
+	return fmt.Sprintf("Vary: %s is for %s; the request's %s %s", f.Field, quoted(f.Stored), quoted(f.Request), verb)
+}
+
+func quoted(value *string) string {
+	if value == nil {
+		return "(none)"
+	}
+	return fmt.Sprintf("%q", *value)
+}
+
+func (p printer) refusals(v *verdict) {
+	p.line(0, "")
+	if len(v.Refusals) == 0 {
+		p.line(1, "No answer under the key is known that could not be stored.")
+	}
+	for _, r := range v.Refusals {
+		with := "without Authorization, Cookie and Range"
+		if len(r.With) > 0 {
+			with = "with " + strings.Join(r.With, ", ")
+		}
+		passes := "such requests wait for each other again"
+		if r.Passes {
+			passes = "such requests pass"
+		}
+		p.line(1, "Not stored %s ago, for a request %s: %s: %s%s; %s.", inSeconds(r.Ago), with, r.Reason, strings.TrimSuffix(r.Text, "."), inBrackets(r.Section), passes)
+	}
+}
+
+func (p printer) drops(v *verdict) {
+	p.line(0, "")
+	p.line(1, "A purge of the URL, or a successful POST, PUT or DELETE, drops %d.", v.Drops.URL)
+	for _, t := range v.Drops.Tags {
+		if t.Origin != "" {
+			p.line(1, "Invalidation of the group %q of %s drops %d.", t.Tag, t.Origin, t.Objects)
+		} else {
+			p.line(1, "A purge of the tag %q drops %d.", t.Tag, t.Objects)
+		}
+	}
+	if v.Drops.TagsOmitted > 0 {
+		p.line(1, "%d more tags are not counted.", v.Drops.TagsOmitted)
+	}
+}
+
+func forHosts(hosts []string) string {
+	if len(hosts) == 0 {
+		return ""
+	}
+	return " for " + strings.Join(hosts[:min(len(hosts), 5)], " ")
+}
+
+func inSeconds(n int64) string { return (time.Duration(n) * time.Second).String() }
+
+func inBrackets(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
+}

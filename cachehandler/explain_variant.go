@@ -1,0 +1,176 @@
+package cachehandler
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddy-portico/portico/cachehandler/httpcache"
+	"github.com/caddy-portico/portico/cachehandler/store"
+)
+
+// variant is one stored response as an explanation shows it. Times are in
+// seconds.
+type variant struct {
+	Selected bool     `json:"selected"` // it is the one for the request
+	Matches  bool     `json:"matches"`  // the request selects it, or a newer one
+	Vary     []varied `json:"vary"`
+	Reuse    stage    `json:"reuse"` // what it is to the request, if selected
+
+	Status     int       `json:"status"`
+	StoredAt   time.Time `json:"stored_at"`
+	Age        int64     `json:"age"`
+	Lifetime   int64     `json:"lifetime"`
+	TTL        int64     `json:"ttl"`           // what is left of it, negative when stale
+	From       string    `json:"lifetime_from"` // what gave the lifetime
+	FromText   string    `json:"lifetime_text"`
+	Section    string    `json:"lifetime_section,omitempty"`
+	Revalidate int64     `json:"stale_while_revalidate"`
+	OnError    int64     `json:"stale_if_error"`
+	Flags      []string  `json:"flags,omitempty"`
+
+	Fields   map[string][]string `json:"fields"` // those that say what it is
+	Hidden   []string            `json:"hidden,omitempty"`
+	Bytes    int64               `json:"bytes"`
+	Complete bool                `json:"complete"` // false: still arriving
+	Tags     []string            `json:"tags,omitempty"`
+	Groups   []string            `json:"groups,omitempty"`
+}
+
+// varied is one field of Vary.
+type varied struct {
+	Field   string  `json:"field"`
+	Stored  *string `json:"stored"` // null: the field was not there
+	Request *string `json:"request"`
+	Matches bool    `json:"matches"`
+}
+
+// variant describes a stored response.
+func (x *exchange) variant(o *store.Object) variant {
+	head := o.Head
+	_, why := x.h.policy.Reuse(head, x.r.Header, x.now)
+	from, section := lifetimeText(head)
+	v := variant{
+		Selected: o == x.object, Matches: x.selects(o), Vary: x.compareVary(head),
+		Reuse:  stage{Step: "reuse", Reason: why.String(), Text: why.Text(), Section: why.Section()},
+		Status: head.Status, StoredAt: head.ResponseTime,
+		Age: seconds(head.Age(x.now)), Lifetime: seconds(head.Lifetime), TTL: seconds(head.TTL(x.now)),
+		From: head.LifetimeFrom.String(), FromText: from, Section: section,
+		Revalidate: seconds(head.StaleWhileRevalidate), OnError: seconds(head.StaleIfError),
+		Flags: flagNames(head), Fields: make(map[string][]string),
+	}
+	for name, value := range head.Fields.All {
+		switch {
+		case slices.Contains(shownFields, name) || slices.Contains(x.h.tagFields, name) || name == head.Targeted:
+			v.Fields[name] = append(v.Fields[name], value)
+		case !slices.Contains(v.Hidden, name):
+			v.Hidden = append(v.Hidden, name)
+		}
+	}
+	v.Bytes, v.Complete = o.Body.Length()
+	for _, tag := range o.Tags {
+		if name, origin := httpcache.PlainTag(tag); origin != "" {
+			v.Groups = append(v.Groups, name)
+		} else {
+			v.Tags = append(v.Tags, name)
+		}
+	}
+	return v
+}
+
+// shownFields are about caching, or about what the content is. Others may hold
+// anything.
+var shownFields = []string{
+	"Cache-Control", "Cache-Groups", "Cdn-Cache-Control", "Content-Encoding", "Content-Language", "Content-Length",
+	"Content-Type", "Date", "Etag", "Expires", "Last-Modified", "Vary",
+}
+
+// secretFields are request fields whose values are not shown.
+var secretFields = []string{"Authorization", "Cookie", "Proxy-Authorization"}
+
+const notShown = "(there, not shown)"
+
+func (x *exchange) compareVary(head *httpcache.Stored) []varied {
+	fields := []varied{}
+	for _, f := range x.h.policy.CompareVary(head, x.r.Header) {
+		v := varied{Field: f.Name, Matches: f.Selects}
+		if f.StoredHas {
+			v.Stored = &f.Stored
+			if slices.Contains(secretFields, f.Name) {
+				v.Stored = new(string)
+				*v.Stored = notShown
+			}
+		}
+		if f.RequestHas {
+			v.Request = &f.Request
+			if slices.Contains(secretFields, f.Name) {
+				v.Request = new(string)
+				*v.Request = notShown
+			}
+		}
+		fields = append(fields, v)
+	}
+	return fields
+}
+
+// seconds rounds down: what is stale by half a second has a negative ttl.
+func seconds(d time.Duration) int64 {
+	n := int64(d / time.Second)
+	if d < 0 && d%time.Second != 0 {
+		n--
+	}
+	return n
+}
+
+// lifetimeText says where a lifetime comes from.
+func lifetimeText(head *httpcache.Stored) (text, section string) {
+	field := "Cache-Control"
+	if head.Targeted != "" {
+		field = head.Targeted
+		section = "RFC 9213 §2.2"
+	}
+	switch head.LifetimeFrom {
+	case httpcache.FromOverride:
+		return "the option ttl_override", ""
+	case httpcache.FromSMaxAge:
+		return "s-maxage in " + field, orElse(section, "RFC 9111 §5.2.2.10")
+	case httpcache.FromMaxAge:
+		return "max-age in " + field, orElse(section, "RFC 9111 §5.2.2.1")
+	case httpcache.FromExpires:
+		return "Expires", "RFC 9111 §5.3"
+	case httpcache.FromTTL:
+		return "the option ttl", ""
+	case httpcache.FromHeuristic:
+		return "the time since Last-Modified, by the option heuristic", "RFC 9111 §4.2.2"
+	}
+	return "nothing: it is validated before each use", "RFC 9111 §4.2"
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// flagNames are the flags of a stored response, as options or directives know
+// them.
+func flagNames(head *httpcache.Stored) (names []string) {
+	for _, f := range []struct {
+		flag httpcache.Flags
+		name string
+	}{
+		{httpcache.MustValidate, "validated before each use"},
+		{httpcache.NeverStale, "never used stale"},
+		{httpcache.ForAuthorized, "also for requests with Authorization"},
+		{httpcache.Immutable, "immutable"},
+	} {
+		if head.Is(f.flag) {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// Interface guards
+var _ http.ResponseWriter = nowhere{}
