@@ -16,24 +16,8 @@ type verdict struct {
 	Unsure            []string
 	Result, Then, Key string
 	Steps             []stage
-	Variants          []struct {
-		Selected, Matches, Complete bool
-
-		Vary                 []struct{ Field, Stored, Request string }
-		Reuse                stage
-		Status               int
-		Age, Lifetime, TTL   int64
-		LifetimeFrom         string `json:"lifetime_from"`
-		LifetimeText         string `json:"lifetime_text"`
-		LifetimeSection      string `json:"lifetime_section"`
-		StaleWhileRevalidate int64  `json:"stale_while_revalidate"`
-		StaleIfError         int64  `json:"stale_if_error"`
-		Fields               map[string][]string
-		Bytes                int64
-		Hidden, Tags, Groups []string
-		Flags                []string
-	}
-	Refusals []struct {
+	Variants          []variant
+	Refusals          []struct {
 		With            []string
 		Reason, Section string
 		Ago             int64
@@ -42,11 +26,36 @@ type verdict struct {
 	Fetches, Waiting int
 	Drops            struct {
 		URL  int
-		Tags []struct {
-			Tag, Origin string
-			Objects     int
-		}
+		Tags []tagDrop
 	}
+}
+
+type tagDrop struct {
+	Tag, Origin string
+	Objects     int
+}
+
+type varied struct {
+	Field, Stored, Request string
+	Matches                bool
+}
+
+type variant struct {
+	Selected, Matches, Complete bool
+
+	Vary                 []varied
+	Reuse                stage
+	Status               int
+	Age, Lifetime, TTL   int64
+	LifetimeFrom         string `json:"lifetime_from"`
+	LifetimeText         string `json:"lifetime_text"`
+	LifetimeSection      string `json:"lifetime_section"`
+	StaleWhileRevalidate int64  `json:"stale_while_revalidate"`
+	StaleIfError         int64  `json:"stale_if_error"`
+	Fields               map[string][]string
+	Bytes                int64
+	Hidden, Tags, Groups []string
+	Flags                []string
 }
 
 type stage struct{ Step, Reason, Text, Section, Detail string }

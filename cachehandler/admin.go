@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -50,6 +52,7 @@ func (adminAPI) stats(w http.ResponseWriter, r *http.Request) error {
 		all = append(all, storeStats{Store: c.name, Tier: c.kind, Stats: c.tier.Stats()})
 		return true
 	})
+	slices.SortFunc(all, func(a, b storeStats) int { return strings.Compare(a.Store+" "+a.Tier, b.Store+" "+b.Tier) })
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(map[string]any{"stores": all})
 }

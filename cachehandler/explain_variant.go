@@ -3,6 +3,7 @@ package cachehandler
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
@@ -61,7 +62,7 @@ func (x *exchange) variant(o *store.Object) variant {
 	}
 	for name, value := range head.Fields.All {
 		switch {
-		case slices.Contains(shownFields, name) || slices.Contains(x.h.tagFields, name) || name == head.Targeted:
+		case slices.Contains(shownFields, name) || slices.Contains(x.h.tagFields, name) || strings.EqualFold(name, head.Targeted):
 			v.Fields[name] = append(v.Fields[name], value)
 		case !slices.Contains(v.Hidden, name):
 			v.Hidden = append(v.Hidden, name)
