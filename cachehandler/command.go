@@ -22,14 +22,16 @@ Asks the admin endpoint of a running Caddy about its response_cache.
 
 The address of the endpoint is that of --address or, if not given, the one in
 the file of --config, or the default.`,
-		CobraFunc: func(cmd *cobra.Command) {
-			cmd.PersistentFlags().StringP("config", "c", "", "Configuration file to use to parse the admin address, if --address is not used")
-			cmd.PersistentFlags().StringP("adapter", "a", "", "Name of config adapter to apply (when --config is used)")
-			cmd.PersistentFlags().StringP("address", "", "", "The address to use to reach the admin API endpoint, if not the default")
-			cmd.PersistentFlags().BoolP("json", "", false, "Print the answer of the admin endpoint as it is")
-			cmd.AddCommand(explainCommand(), statsCommand())
-		},
+		CobraFunc: setUpCommand,
 	})
+}
+
+func setUpCommand(cmd *cobra.Command) {
+	cmd.PersistentFlags().StringP("config", "c", "", "Configuration file to use to parse the admin address, if --address is not used")
+	cmd.PersistentFlags().StringP("adapter", "a", "", "Name of config adapter to apply (when --config is used)")
+	cmd.PersistentFlags().StringP("address", "", "", "The address to use to reach the admin API endpoint, if not the default")
+	cmd.PersistentFlags().BoolP("json", "", false, "Print the answer of the admin endpoint as it is")
+	cmd.AddCommand(explainCommand(), statsCommand())
 }
 
 func explainCommand() *cobra.Command {

@@ -51,11 +51,12 @@ func (x *exchange) variant(o *store.Object) variant {
 	head := o.Head
 	_, why := x.h.policy.Reuse(head, x.r.Header, x.now)
 	from, section := lifetimeText(head)
+	age := head.Age(x.now).Truncate(time.Second) // as in Age: with what is left it adds up to the lifetime
 	v := variant{
 		Selected: o == x.object, Matches: x.selects(o), Vary: x.compareVary(head),
 		Reuse:  stage{Step: "reuse", Reason: why.String(), Text: why.Text(), Section: why.Section()},
 		Status: head.Status, StoredAt: head.ResponseTime,
-		Age: seconds(head.Age(x.now)), Lifetime: seconds(head.Lifetime), TTL: seconds(head.TTL(x.now)),
+		Age: seconds(age), Lifetime: seconds(head.Lifetime), TTL: seconds(head.Lifetime - age),
 		From: head.LifetimeFrom.String(), FromText: from, Section: section,
 		Revalidate: seconds(head.StaleWhileRevalidate), OnError: seconds(head.StaleIfError),
 		Flags: flagNames(head), Fields: make(map[string][]string),

@@ -26,6 +26,7 @@ func newHandler(tb testing.TB, options ...func(*Handler)) *Handler {
 	}
 	h.setDefaults()
 	h.policy = h.newPolicy()
+	h.provisionTags()
 	if err := h.Validate(); err != nil {
 		tb.Fatal(err)
 	}

@@ -1,0 +1,104 @@
+package cachehandler
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// runCommand runs "caddy cache …" against an admin endpoint.
+func runCommand(t *testing.T, admin http.HandlerFunc, args ...string) (string, error) {
+	t.Helper()
+	server := httptest.NewServer(admin)
+	defer server.Close()
+	cmd := &cobra.Command{Use: "cache", SilenceErrors: true, SilenceUsage: true}
+	setUpCommand(cmd)
+	var out strings.Builder
+	cmd.SetOut(&out)
+	cmd.SetArgs(append(args, "--address", server.Listener.Addr().String()))
+	err := cmd.Execute()
+	return out.String(), err
+}
+
+func TestCommandExplain(t *testing.T) {
+	h := newHandler(t)
+	r := func(fields ...string) *http.Request { return get("http://example.com/page", fields...) }
+	serve(t, h, r("Accept-Language: de"), answer("hello", "Cache-Control: max-age=600", "Vary: Accept-Language", "Surrogate-Key: one", `Cache-Groups: "g"`))
+	serve(t, h, r("Cookie: a=b"), answer("mine", "Cache-Control: private"))
+
+	out, err := runCommand(t, func(w http.ResponseWriter, asked *http.Request) {
+		if err := asked.ParseForm(); err != nil || asked.Method != http.MethodPost || asked.URL.RawQuery != "" {
+			t.Errorf("asked with %s %s (%v): the log of the endpoint has its URLs", asked.Method, asked.URL, err)
+		}
+		if asked.Form.Get("url") != "http://example.com/page" || strings.Join(asked.Form["header"], "|") != "Accept-Language: de|X: a,b" || asked.Form.Get("method") != "GET" {
+			t.Errorf("asked %v", asked.Form)
+		}
+		v := h.explain(r("Accept-Language: de"))
+		v.Place, v.Hosts = "/apps/http/servers/srv0/routes/0/handle/0", []string{"example.com"}
+		_ = json.NewEncoder(w).Encode(explanation{Method: "GET", URL: asked.Form.Get("url"), Handlers: []*verdict{v}, Answers: []string{"reverse_proxy at /x"}, Notes: []string{"a note"}})
+	}, "explain", "http://example.com/page", "-H", "Accept-Language: de", "-H", "X: a,b", "-X", "GET")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"GET http://example.com/page\n",
+		"Portico at /apps/http/servers/srv0/routes/0/handle/0 (store default, memory) for example.com\n",
+		"  HIT: It is answered from the store: the whole response.\n",
+		"fresh: The stored response is fresh. (RFC 9111 §4.2)\n",
+		"http://example.com/page\n",
+		"Stored under the key: 1\n",
+		"* 200, 5 bytes, stored ",
+		"lifetime 10m0s by max-age in Cache-Control (RFC 9111 §5.2.2.1)\n",
+		`Vary: Accept-Language is for "de"; the request's "de" selects it` + "\n",
+		"for a request with Cookie: private: The response is for one user (RFC 9111 §5.2.2.7); such requests pass.\n",
+		"drops 1.\n",
+		`Invalidation of the group "g" of http://example.com drops 1.` + "\n",
+		`A purge of the tag "one" drops 1.` + "\n",
+		"What answers it: reverse_proxy at /x\n",
+		"Note: a note\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestCommandJSON(t *testing.T) {
+	out, err := runCommand(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"as":"it is"}`)) },
+		"explain", "http://example.com/", "--json")
+	if out != `{"as":"it is"}` || err != nil {
+		t.Errorf("printed %q, %v", out, err)
+	}
+}
+
+func TestCommandStats(t *testing.T) {
+	out, err := runCommand(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.URL.Path != "/response_cache/stats" {
+			t.Errorf("asked %s %s", r.Method, r.URL)
+		}
+		_, _ = w.Write([]byte(`{"stores":[{"store":"default","tier":"memory","objects":12,"bytes":2048,"budget":1048576,"evictions":3}]}`))
+	}, "stats")
+	if want := "default (memory): 12 responses in 2.0 KiB of 1.0 MiB, 3 dropped to make room\n"; out != want || err != nil {
+		t.Errorf("printed %q, %v; want %q", out, err, want)
+	}
+}
+
+func TestCommandFails(t *testing.T) {
+	refuses := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"no"}`, http.StatusBadRequest) }
+	if _, err := runCommand(t, refuses, "explain", "x"); err == nil || !strings.Contains(err.Error(), "no") {
+		t.Errorf("error = %v, want the endpoint's", err)
+	}
+	nonsense := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }
+	for _, command := range [][]string{{"explain", "x"}, {"stats"}} {
+		if _, err := runCommand(t, nonsense, command...); err == nil {
+			t.Errorf("%v: no error for an answer that is none", command)
+		}
+	}
+	if _, err := runCommand(t, nonsense, "explain"); err == nil {
+		t.Error("explain without a URL: no error")
+	}
+}
