@@ -1,0 +1,184 @@
+package estimate
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// mostWeight bounds the weight of the past, in samples: a change shows after
+	// a few dozen answers even on a host that gets thousands a second.
+	mostWeight = 64
+	// trialWeight is the weight left to the past when a trial answers.
+	trialWeight = 4
+	// failureCost is what a failed attempt costs, in times of a successful one.
+	failureCost = 20
+	// silent is how many times the predicted latency must pass without an answer
+	// before silence counts.
+	silent = 3
+	// encouraging is how much better than expected a trial must be for the next
+	// one to be due at once.
+	encouraging = 0.8
+)
+
+// Host is what is known about one upstream. Use [NewHost].
+type Host struct {
+	cfg Config
+
+	mu        sync.Mutex
+	latency   curve
+	success   mean
+	lastTrial time.Duration // when a trial was granted whose answer is not known yet, or 0
+
+	// What Predict reads, published by End.
+	published publishedCurve
+	factor    atomic.Uint32 // float32: by how much failures lengthen the way to a success
+	waiting   atomic.Int32  // requests without an outcome
+	ended     atomic.Uint64 // outcomes
+	pending   atomic.Int64  // when the first request left since the last outcome, plus 1; or 0
+	trialDue  atomic.Int64  // when the next trial may leave
+}
+
+// NewHost returns a host of which nothing is known.
+func NewHost(cfg Config) *Host {
+	h := &Host{cfg: cfg.withDefaults()}
+	h.factor.Store(math.Float32bits(1))
+	return h
+}
+
+// Begin notes that a request leaves for the host. End must follow.
+func (h *Host) Begin(now time.Duration) {
+	h.waiting.Add(1)
+	if h.pending.Load() == 0 {
+		h.pending.CompareAndSwap(0, int64(now)+1)
+	}
+}
+
+// End notes what became of a request.
+func (h *Host) End(now time.Duration, o Outcome) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	expected := h.published.at(max(o.RIF, 1))
+	trial := h.lastTrial > 0
+	if trial {
+		h.latency.forget(trialWeight)
+		h.success.forget(trialWeight)
+		h.lastTrial = 0
+	}
+	h.learn(now, o, expected)
+	h.published.store(&h.latency, now, h.cfg.Decay)
+	h.scheduleTrial(now, o, expected, trial)
+	h.waiting.Add(-1)
+	h.ended.Add(1)
+	h.pending.Store(0)
+}
+
+// learn feeds the latency curve and the success rate.
+func (h *Host) learn(now time.Duration, o Outcome, expected float32) {
+	seconds := float32(o.Latency.Seconds())
+	if o.Kind == Success || expected > 0 && seconds > expected {
+		h.latency.observe(now, h.cfg.Decay, max(o.RIF, 1), seconds)
+	}
+	switch o.Kind {
+	case Success:
+		h.success.observe(now, h.cfg.Decay, 1)
+	case Failure:
+		h.success.observe(now, h.cfg.Decay, 0)
+	case Canceled: // says nothing of success
+	}
+	s := max(h.success.shrunk(now, h.cfg.Decay, 1), 1e-3)
+	h.factor.Store(math.Float32bits(1 + failureCost*(1-s)/s))
+}
+
+// scheduleTrial says when a trial may leave, should the host look bad.
+func (h *Host) scheduleTrial(now time.Duration, o Outcome, expected float32, trial bool) {
+	wait := h.cfg.TrialEvery
+	switch {
+	case o.Kind == Failure:
+		wait = max(wait, min(o.RetryAfter, h.cfg.MaxRest))
+	case o.Kind == Success && trial &&
+		(float32(o.Latency.Seconds()) < encouraging*expected || h.Factor() > 1.5):
+		wait = 0
+	}
+	h.trialDue.Store(int64(now + wait))
+}
+
+// Prediction is what one more request on a host may expect.
+type Prediction struct {
+	// Latency is the time to the response header in seconds; 0 if nothing is
+	// known of it.
+	Latency float64
+	// Factor is by how much failures lengthen the way to a success: 1 if there
+	// are none.
+	Factor float64
+}
+
+// Predict says what a request may expect that would be the rif-th in flight on
+// the host.
+func (h *Host) Predict(now time.Duration, rif int) Prediction {
+	latency := float64(h.published.at(max(rif, 1)))
+	if since := h.pending.Load(); since != 0 && latency > 0 {
+		if quiet := (now - time.Duration(since-1)).Seconds(); quiet > silent*latency {
+			latency = quiet
+		}
+	}
+	return Prediction{Latency: latency, Factor: h.Factor()}
+}
+
+// Factor is Prediction.Factor.
+func (h *Host) Factor() float64 {
+	return float64(math.Float32frombits(h.factor.Load()))
+}
+
+// Waiting is how many requests have no outcome yet.
+func (h *Host) Waiting() int { return int(h.waiting.Load()) }
+
+// Ended is how many outcomes were noted.
+func (h *Host) Ended() uint64 { return h.ended.Load() }
+
+// Trial asks to send a request to a host that looks bad, to see whether it
+// still is. It is granted to one caller at a time, and not before a trial is due.
+func (h *Host) Trial(now time.Duration) bool {
+	due := h.trialDue.Load()
+	if int64(now) < due || !h.trialDue.CompareAndSwap(due, int64(now+h.cfg.TrialEvery)) {
+		return false
+	}
+	h.mu.Lock()
+	h.lastTrial = max(now, 1)
+	h.mu.Unlock()
+	return true
+}
+
+// Snapshot is what is known of a host, for people and metrics.
+type Snapshot struct {
+	// Latency is the predicted time to the response header with nothing else in
+	// flight and with what is in flight now; 0 if unknown.
+	IdleLatency, Latency time.Duration
+	// SuccessRate is between 0 and 1.
+	SuccessRate float64
+	// Factor is Prediction.Factor.
+	Factor float64
+	// Waiting is how many requests have no outcome yet; Ended how many had one.
+	Waiting int
+	Ended   uint64
+}
+
+// Snapshot reads the host.
+func (h *Host) Snapshot(now time.Duration) Snapshot {
+	h.mu.Lock()
+	rate := float64(h.success.shrunk(now, h.cfg.Decay, 1))
+	h.mu.Unlock()
+	waiting := h.Waiting()
+	return Snapshot{
+		IdleLatency: seconds(float64(h.published.at(1))),
+		Latency:     seconds(h.Predict(now, waiting+1).Latency),
+		SuccessRate: rate,
+		Factor:      h.Factor(),
+		Waiting:     waiting,
+		Ended:       h.Ended(),
+	}
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
