@@ -20,17 +20,23 @@ const (
 	silent = 3
 	// encouraging is how much better than expected a trial must be for the next
 	// one to be due at once.
-	encouraging = 0.8
+	encouraging = 0.6
+	// alike is up to which Factor a host counts as well.
+	alike = 0.25
+	// passes is how many requests must have gone past a host that looks bad
+	// before it gets another trial, so that trials stay below half a percent of
+	// the requests even where there are few; maxUntried bounds how long that lasts.
+	passes     = 200
+	maxUntried = 5 * time.Minute
 )
 
 // Host is what is known about one upstream. Use [NewHost].
 type Host struct {
 	cfg Config
 
-	mu        sync.Mutex
-	latency   curve
-	success   mean
-	lastTrial time.Duration // when a trial was granted whose answer is not known yet, or 0
+	mu      sync.Mutex
+	latency curve
+	success mean
 
 	// What Predict reads, published by End.
 	published publishedCurve
@@ -38,7 +44,10 @@ type Host struct {
 	waiting   atomic.Int32  // requests without an outcome
 	ended     atomic.Uint64 // outcomes
 	pending   atomic.Int64  // when the first request left since the last outcome, plus 1; or 0
-	trialDue  atomic.Int64  // when the next trial may leave
+
+	trialDue atomic.Int64 // when the next trial may leave
+	passed   atomic.Int64 // requests that went past the host since then
+	onTrial  atomic.Bool  // a trial left, and nothing was heard since
 }
 
 // NewHost returns a host of which nothing is known.
@@ -61,11 +70,10 @@ func (h *Host) End(now time.Duration, o Outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	expected := h.published.at(max(o.RIF, 1))
-	trial := h.lastTrial > 0
+	trial := h.onTrial.Swap(false)
 	if trial {
 		h.latency.forget(trialWeight)
 		h.success.forget(trialWeight)
-		h.lastTrial = 0
 	}
 	h.learn(now, o, expected)
 	h.published.store(&h.latency, now, h.cfg.Decay)
@@ -92,16 +100,18 @@ func (h *Host) learn(now time.Duration, o Outcome, expected float32) {
 	h.factor.Store(math.Float32bits(1 + failureCost*(1-s)/s))
 }
 
-// scheduleTrial says when a trial may leave, should the host look bad.
+// scheduleTrial says when a trial may leave, should the host look bad: at once
+// after one that went well, otherwise after a while.
 func (h *Host) scheduleTrial(now time.Duration, o Outcome, expected float32, trial bool) {
-	wait := h.cfg.TrialEvery
+	wait, passed := h.cfg.TrialEvery, int64(0)
 	switch {
 	case o.Kind == Failure:
 		wait = max(wait, min(o.RetryAfter, h.cfg.MaxRest))
 	case o.Kind == Success && trial &&
-		(float32(o.Latency.Seconds()) < encouraging*expected || h.Factor() > 1.5):
-		wait = 0
+		(float32(o.Latency.Seconds()) < encouraging*expected || h.Factor() > 1+alike):
+		wait, passed = 0, passes
 	}
+	h.passed.Store(passed)
 	h.trialDue.Store(int64(now + wait))
 }
 
@@ -138,16 +148,21 @@ func (h *Host) Waiting() int { return int(h.waiting.Load()) }
 // Ended is how many outcomes were noted.
 func (h *Host) Ended() uint64 { return h.ended.Load() }
 
-// Trial asks to send a request to a host that looks bad, to see whether it
-// still is. It is granted to one caller at a time, and not before a trial is due.
+// Trial is asked whenever a request goes past the host because it looks bad, and
+// says whether the request should go to it all the same, to see whether it still
+// is. It is granted to one caller at a time, while nothing else is in flight.
 func (h *Host) Trial(now time.Duration) bool {
 	due := h.trialDue.Load()
-	if int64(now) < due || !h.trialDue.CompareAndSwap(due, int64(now+h.cfg.TrialEvery)) {
+	switch {
+	case int64(now) < due || h.Waiting() > 0:
 		return false
+	case h.passed.Add(1) < passes && int64(now) < due+int64(maxUntried):
+		return false
+	case !h.trialDue.CompareAndSwap(due, int64(now+h.cfg.TrialEvery)):
+		return false // somebody else has it
 	}
-	h.mu.Lock()
-	h.lastTrial = max(now, 1)
-	h.mu.Unlock()
+	h.passed.Store(0)
+	h.onTrial.Store(true)
 	return true
 }
 

@@ -56,7 +56,7 @@ func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []in
 		case unknown[k] && fastest > 0 && hosts[i].Waiting() > 0:
 		case cost[k] <= bound:
 			best.consider(i)
-		case hosts[i].Waiting() == 0 && hosts[i].Trial(now):
+		case hosts[i].Trial(now):
 			return i
 		}
 	}
