@@ -1,6 +1,10 @@
 package lbsim
 
-import "time"
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+)
 
 // Scenarios are what the table shows.
 func Scenarios() []Scenario {
@@ -76,6 +80,11 @@ func Scenarios() []Scenario {
 		},
 		sc("cold start, 5× to 1× in 30 s", 400, one, with(pool(4, 0, web), one,
 			Phase{Slow: 5}, Phase{From: 20 * s, Slow: 3}, Phase{From: 30 * s, Slow: 2}, Phase{From: 40 * s})),
+		sc("4 alike, 1 % are long polls of 20 s", 400, one, pool(4, 0, Bimodal(20*time.Millisecond, 20*s, 0.01))),
+		sc("4 of wandering speeds, queueing, 60 %", 400, one, wandering(pool(4, 4, web))),
+		sc("1 of 2 3× slower", 100, one, with(pool(2, 0, web), one, slow(3))),
+		sc("1 of 2 3× slower, queueing, 80 % of all", 213, one, with(pool(2, 4, web), one, slow(3))),
+		sc("3 alike of 1 ms, one 3× slower, 3000/s", 3000, one, with(pool(3, 0, Lognormal(time.Millisecond, 0.5)), one, slow(3))),
 		sc("all fail half the time", 300, one, failing(pool(3, 0, web), 0.5, 0.5, 0.5)),
 		sc("one fails 5 %, the others 1 %", 300, one, failing(pool(3, 0, web), 0.05, 0.01, 0.01)),
 		sc("1 upstream", 50, none, pool(1, 0, web)),
@@ -106,6 +115,20 @@ func rolling(p []Backend) []Backend {
 	for i := range p {
 		at := time.Duration(15+8*i) * time.Second
 		p[i].Phases = []Phase{{From: at, Mode: Refusing}, {From: at + 5*time.Second}}
+	}
+	return p
+}
+
+// wandering gives each a speed that goes its own way, second by second (an
+// autoregressive process of order one), as with neighbours on the same machine.
+func wandering(p []Backend) []Backend {
+	rng := rand.New(rand.NewPCG(7, 7))
+	for i := range p {
+		x := 0.0
+		for at := time.Duration(0); at < time.Minute; at += time.Second {
+			x = 0.9*x + 0.25*rng.NormFloat64()
+			p[i].Phases = append(p[i].Phases, Phase{From: at, Slow: math.Exp(x)})
+		}
 	}
 	return p
 }

@@ -13,7 +13,7 @@ const (
 	// alike is how much more than the best a host may be expected to take and
 	// still count as equally good: estimates are noisy, and among hosts that
 	// cannot be told apart the one with the fewest requests is best.
-	alike = 0.25
+	alike = 0.4
 )
 
 // LeastTime chooses the candidate that is expected to answer first: hosts[i]
@@ -42,7 +42,7 @@ func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []in
 	)
 	for k, i := range of {
 		p := hosts[i].Predict(now, c[i].RIF+1)
-		cost[k], unknown[k] = p.Latency*p.Factor, p.Latency == 0
+		cost[k], unknown[k] = p.Cost*p.Factor, p.Latency == 0
 		if unknown[k] {
 			cost[k] = p.Factor
 		} else if fastest == 0 || p.Latency < fastest {
