@@ -28,6 +28,8 @@ const (
 	// the requests even where there are few; maxUntried bounds how long that lasts.
 	passes     = 200
 	maxUntried = 5 * time.Minute
+	// patience is how long a trial may take before there is another one.
+	patience = 30 * time.Second
 )
 
 // Host is what is known about one upstream. Use [NewHost].
@@ -47,7 +49,7 @@ type Host struct {
 
 	trialDue atomic.Int64 // when the next trial may leave
 	passed   atomic.Int64 // requests that went past the host since then
-	onTrial  atomic.Bool  // a trial left, and nothing was heard since
+	trialAt  atomic.Int64 // when a trial was granted that has no outcome yet, plus 1; or 0
 }
 
 // NewHost returns a host of which nothing is known.
@@ -70,8 +72,10 @@ func (h *Host) End(now time.Duration, o Outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	expected := h.published.at(max(o.RIF, 1))
-	trial := h.onTrial.Swap(false)
+	at := h.trialAt.Load()
+	trial := at != 0 && int64(now-o.Latency)+1 >= at // what left earlier says nothing
 	if trial {
+		h.trialAt.Store(0)
 		h.latency.forget(trialWeight)
 		h.success.forget(trialWeight)
 	}
@@ -153,11 +157,13 @@ func (h *Host) Ended() uint64 { return h.ended.Load() }
 
 // Trial is asked whenever a request goes past the host because it looks bad, and
 // says whether the request should go to it all the same, to see whether it still
-// is. It is granted to one caller at a time, while nothing else is in flight.
+// is. There is one trial at a time.
 func (h *Host) Trial(now time.Duration) bool {
-	due := h.trialDue.Load()
+	due, at := h.trialDue.Load(), h.trialAt.Load()
 	switch {
-	case int64(now) < due || h.Waiting() > 0:
+	case int64(now) < due:
+		return false
+	case at != 0 && h.Waiting() > 0 && int64(now) < at+int64(patience):
 		return false
 	case h.passed.Add(1) < passes && int64(now) < due+int64(maxUntried):
 		return false
@@ -165,7 +171,7 @@ func (h *Host) Trial(now time.Duration) bool {
 		return false // somebody else has it
 	}
 	h.passed.Store(0)
-	h.onTrial.Store(true)
+	h.trialAt.Store(int64(now) + 1)
 	return true
 }
 
