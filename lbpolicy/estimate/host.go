@@ -124,7 +124,11 @@ type Prediction struct {
 	// Latency is the time to the response header in seconds; 0 if nothing is
 	// known of it.
 	Latency float64
-	Cost    float64
+	// Cost is Latency plus by how much that is longer than on the idle host. What
+	// a request has to wait there, it also makes others wait: whoever sends each
+	// request where that one is answered first fills the fast hosts until they
+	// are as slow as the slow ones. 0 if nothing is known.
+	Cost float64
 	// Factor is by how much failures lengthen the way to a success: 1 if there
 	// are none.
 	Factor float64
@@ -134,11 +138,10 @@ type Prediction struct {
 // the host.
 func (h *Host) Predict(now time.Duration, rif int) Prediction {
 	latency := float64(h.published.at(max(rif, 1)))
-	cost := latency + (latency - float64(h.published.at(1)))
+	cost := 2*latency - float64(h.published.at(1))
 	if since := h.pending.Load(); since != 0 && latency > 0 {
 		if quiet := (now - time.Duration(since-1)).Seconds(); quiet > silent*latency {
-			latency = quiet
-			cost = max(cost, quiet)
+			latency, cost = quiet, max(cost, quiet)
 		}
 	}
 	return Prediction{Latency: latency, Cost: cost, Factor: h.Factor()}
