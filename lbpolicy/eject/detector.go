@@ -1,6 +1,7 @@
 package eject
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,31 @@ func (d *Detector) sweepIfDue(now time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sweep(now)
+}
+
+const (
+	// recent is the weight of the last request in a host's failure rate.
+	recent = 1.0 / 32
+	// unlikely is the probability that so many failures in a row are chance.
+	unlikely = 1e-6
+)
+
+// failedInARow ejects a host for failures in a row, if so many are not to be
+// expected where the others fail as often as they do: a broken route fails
+// everywhere, and a broken database makes every host fail.
+func (d *Detector) failedInARow(h *Host, now time.Duration, row int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var sum, n float64
+	for _, o := range d.hosts {
+		if o != h && !o.out() {
+			sum += o.failing()
+			n++
+		}
+	}
+	if n > 0 && !h.out() && math.Pow(sum/n, float64(row)) < unlikely {
+		d.eject(h, now, ConsecutiveFailures)
+	}
 }
 
 // eject takes a host out unless too many are out already. d.mu is held.

@@ -4,7 +4,8 @@
 //
 // A host goes
 //
-//   - at once after so many failures in a row ([Config.Consecutive]);
+//   - at once after so many failures in a row ([Config.Consecutive]), or more
+//     where the others fail too;
 //   - at the end of an interval, if most of its requests failed
 //     ([Config.FailurePercent]), or clearly more than on the other hosts
 //     ([Config.Margin]), or if it took so many times as long as they did
@@ -45,9 +46,10 @@ type Config struct {
 	MinRequests int
 	// Interval is how long requests are counted. Default 10 s.
 	Interval time.Duration
-	// Base is how long the first ejection lasts. Default 30 s.
+	// Base is how long the first ejection lasts. Default 10 s: shorter than
+	// Envoy's 30 s, since it takes a successful trial to come back.
 	Base time.Duration
-	// Max bounds how long an ejection lasts. Default 5 min.
+	// Max bounds how long an ejection lasts. Default 1 min.
 	Max time.Duration
 	// MaxEjected is the part of the pool in [0, 1] that may be out at a time; one
 	// host of a pool of two or more always may. Default 0.5.
@@ -75,8 +77,8 @@ func (c Config) withDefaults() Config {
 	set(&c.Margin, 20)
 	set(&c.MaxEjected, 0.5)
 	duration(&c.Interval, 10*time.Second)
-	duration(&c.Base, 30*time.Second)
-	duration(&c.Max, max(5*time.Minute, c.Base))
+	duration(&c.Base, 10*time.Second)
+	duration(&c.Max, max(time.Minute, c.Base))
 	return c
 }
 

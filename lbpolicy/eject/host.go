@@ -1,6 +1,7 @@
 package eject
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -15,8 +16,9 @@ type Host struct {
 	latency       atomic.Int64 // sum over the successes, in nanoseconds
 
 	consecutive atomic.Int64
-	until       atomic.Int64 // end of the ejection plus 1; 0 while the host is in
-	claimed     atomic.Int64 // when the trial request left, plus 1; or 0
+	rate        atomic.Uint64 // float64: the failed part of the last few dozen requests
+	until       atomic.Int64  // end of the ejection plus 1; 0 while the host is in
+	claimed     atomic.Int64  // when the trial request left, plus 1; or 0
 	why         atomic.Uint32
 }
 
@@ -28,20 +30,36 @@ func (h *Host) Report(now time.Duration, failed bool, latency time.Duration) {
 		return
 	}
 	h.total.Add(1)
+	h.updateRate(failed)
 	if !failed {
 		h.latency.Add(int64(latency))
 		h.consecutive.Store(0)
 		return
 	}
 	h.failed.Add(1)
-	most := h.detector.cfg.Consecutive
-	if h.consecutive.Add(1) >= int64(most) && most > 0 {
-		h.detector.mu.Lock()
-		defer h.detector.mu.Unlock()
-		if !h.out() {
-			h.detector.eject(h, now, ConsecutiveFailures)
-		}
+	if row, most := h.consecutive.Add(1), h.detector.cfg.Consecutive; most > 0 && row >= int64(most) {
+		h.detector.failedInARow(h, now, row)
 	}
+}
+
+// updateRate keeps a moving average. Of two reports at once, one may be lost.
+func (h *Host) updateRate(failed bool) {
+	rate := h.failureRate()
+	if failed {
+		rate += (1 - rate) * recent
+	} else {
+		rate -= rate * recent
+	}
+	h.rate.Store(math.Float64bits(rate))
+}
+
+func (h *Host) failureRate() float64 { return math.Float64frombits(h.rate.Load()) }
+
+// failing is how likely the host is to fail now: an outage shows in a row of
+// failures before it shows in the rate.
+func (h *Host) failing() float64 {
+	row := float64(h.consecutive.Load())
+	return max(h.failureRate(), row/(row+2))
 }
 
 // reportTrial takes the outcome of the trial. What left before it, when the host
@@ -69,6 +87,7 @@ func (h *Host) forget() {
 	h.failed.Store(0)
 	h.latency.Store(0)
 	h.consecutive.Store(0)
+	h.rate.Store(0)
 }
 
 func (h *Host) out() bool { return h.until.Load() != 0 }

@@ -1,6 +1,7 @@
 package eject
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -20,78 +21,65 @@ const (
 
 // A sample is what one host did in an interval.
 type sample struct {
-	host            *Host
-	total           float64
-	failures, delay float64 // failed part; mean latency of the successes, in seconds
+	host     *Host
+	requests float64
+	failures float64 // the failed part
+	latency  float64 // mean of the successes, in seconds
 }
 
 // sweep compares the hosts and begins a new interval. d.mu is held.
 func (d *Detector) sweep(now time.Duration) {
 	var samples []sample
 	for _, h := range d.hosts {
-		if s, ok := h.take(d.cfg.MinRequests); ok {
+		if s := h.take(); !h.out() && s.requests >= float64(d.cfg.MinRequests) {
 			samples = append(samples, s)
 		}
 	}
-	bad := make([]Reason, len(samples))
-	for i := range samples {
-		bad[i] = d.judge(samples, i)
-	}
 	// The worst first: not all may be allowed to go.
-	order := make([]int, len(samples))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return int(math.Copysign(1, samples[b].failures-samples[a].failures))
+	slices.SortStableFunc(samples, func(a, b sample) int {
+		return cmp.Or(cmp.Compare(b.failures, a.failures), cmp.Compare(b.latency, a.latency))
 	})
-	for _, i := range order {
-		h := samples[i].host
-		if bad[i] != None && !h.out() {
-			d.eject(h, now, bad[i])
-		} else if bad[i] == None && h.times > 0 && !h.out() {
-			h.times--
+	for i, s := range samples {
+		if why := d.judge(s, slices.Concat(samples[:i], samples[i+1:])); why != None {
+			d.eject(s.host, now, why)
+		} else if s.host.times > 0 {
+			s.host.times--
 		}
 	}
 }
 
 // take ends the host's interval.
-func (h *Host) take(least int) (sample, bool) {
-	total, failed, latency := h.total.Swap(0), h.failed.Swap(0), h.latency.Swap(0)
-	if total < int64(least) || h.out() {
-		return sample{}, false
+func (h *Host) take() sample {
+	requests, failed, latency := h.total.Swap(0), h.failed.Swap(0), h.latency.Swap(0)
+	return sample{
+		host:     h,
+		requests: float64(requests),
+		failures: float64(failed) / float64(max(requests, 1)),
+		latency:  time.Duration(latency).Seconds() / float64(max(requests-failed, 1)),
 	}
-	s := sample{host: h, total: float64(total), failures: float64(failed) / float64(total)}
-	if total > failed {
-		s.delay = time.Duration(latency).Seconds() / float64(total-failed)
-	}
-	return s, true
 }
 
-// judge compares one host with the others.
-func (d *Detector) judge(all []sample, i int) Reason {
-	if len(all) < 2 {
+// judge compares a host with the others.
+func (d *Detector) judge(s sample, others []sample) Reason {
+	if len(others) == 0 {
 		return None
 	}
-	s := all[i]
-	failures, delays := make([]float64, 0, len(all)), make([]float64, 0, len(all))
+	var failures, latencies []float64
 	requests := 0.0
-	for k, o := range all {
-		if k != i {
-			failures, delays = append(failures, o.failures), append(delays, o.delay)
-			requests += o.total
+	for _, o := range others {
+		failures, latencies = append(failures, o.failures), append(latencies, o.latency)
+		requests += o.requests
+	}
+	usual := median(failures)
+	if beyondChance(s, usual, requests) {
+		switch excess := s.failures - usual; {
+		case d.cfg.FailurePercent > 0 && 100*s.failures >= d.cfg.FailurePercent:
+			return FailurePercentage
+		case d.cfg.Margin > 0 && 100*excess >= d.cfg.Margin && beyondSpread(s.failures, failures):
+			return SuccessRate
 		}
 	}
-	rest := median(failures)
-	excess := s.failures - rest
-	switch c := d.cfg; {
-	case !beyondChance(s, rest, requests) && !beyondSpread(s.delay, delays):
-		return None
-	case c.FailurePercent > 0 && 100*s.failures >= c.FailurePercent && excess > 0 && beyondChance(s, rest, requests):
-		return FailurePercentage
-	case c.Margin > 0 && 100*excess >= c.Margin && beyondChance(s, rest, requests) && beyondSpread(s.failures, failures):
-		return SuccessRate
-	case c.Slower > 0 && s.delay > c.Slower*median(delays) && median(delays) > 0 && beyondSpread(s.delay, delays):
+	if d.cfg.Slower > 0 && s.latency > d.cfg.Slower*median(latencies) && beyondSpread(s.latency, latencies) {
 		return Latency
 	}
 	return None
@@ -99,8 +87,8 @@ func (d *Detector) judge(all []sample, i int) Reason {
 
 // beyondChance is the two-proportion z-test of a host against the rest.
 func beyondChance(s sample, rest, requests float64) bool {
-	pooled := (s.failures*s.total + rest*requests) / (s.total + requests)
-	deviation := math.Sqrt(pooled * (1 - pooled) * (1/s.total + 1/requests))
+	pooled := (s.failures*s.requests + rest*requests) / (s.requests + requests)
+	deviation := math.Sqrt(pooled * (1 - pooled) * (1/s.requests + 1/requests))
 	return s.failures-rest > significance*deviation
 }
 

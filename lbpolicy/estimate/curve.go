@@ -34,30 +34,37 @@ func (c *curve) forget(weight float32) {
 	}
 }
 
-// fit fills values with a curve that never falls as the load grows, and says
-// which buckets were observed at all.
-func (c *curve) fit(now, decay time.Duration, values *[buckets]float32) (first, last int) {
-	first, last = -1, -1
-	var below float32
+// fit fills values with a curve that never falls as the load grows. What was
+// not observed is guessed: below the lowest observation as much as there, beyond
+// another the line through the two before it goes on, and from the second bucket
+// beyond the highest at least in proportion to the load, as if the host were full.
+func (c *curve) fit(now, decay time.Duration, values *[buckets]float32) {
+	first, last := -1, -1
 	for b := range c {
-		if c[b].weight == 0 {
-			values[b] = below
+		if first < 0 && c[b].weight == 0 {
 			continue
 		}
 		if first < 0 {
-			first, below = b, c[b].value
+			first, last = b, b
+			values[b] = c[b].value
+			continue
 		}
-		last = b
-		below = max(below, c[b].shrunk(now, decay, below))
-		values[b] = below
+		guess := values[b-1]
+		if b-2 >= first {
+			slope := (values[b-1] - values[b-2]) / (centre(b-1) - centre(b-2))
+			guess += slope * (centre(b) - centre(b-1))
+		}
+		if c[b].weight > 0 {
+			last = b
+			guess = c[b].shrunk(now, decay, guess)
+		} else if b > last+1 {
+			guess = max(guess, values[last+1]*centre(b)/centre(last+1))
+		}
+		values[b] = max(values[b-1], guess)
 	}
-	for b := range first {
+	for b := range max(first, 0) {
 		values[b] = values[first]
 	}
-	for b := last + 2; last >= 0 && b < buckets; b++ {
-		values[b] = values[last] * centre(b) / centre(last+1)
-	}
-	return first, last
 }
 
 // A publishedCurve is a fitted curve that can be read without a lock.
@@ -77,14 +84,10 @@ func (p *publishedCurve) store(c *curve, now, decay time.Duration) {
 // centres of the buckets on either side; 0 if nothing is known.
 func (p *publishedCurve) at(rif int) float32 {
 	b, x := bucket(rif), float32(rif)
-	here := math.Float32frombits(p[b].Load())
-	other := b + 1
 	if x < centre(b) {
-		other = b - 1
+		b--
 	}
-	if other < 0 || other >= buckets {
-		return here
-	}
-	there := math.Float32frombits(p[other].Load())
-	return here + (there-here)*(x-centre(b))/(centre(other)-centre(b))
+	b = min(b, buckets-2)
+	low, high := math.Float32frombits(p[b].Load()), math.Float32frombits(p[b+1].Load())
+	return low + (high-low)*(x-centre(b))/(centre(b+1)-centre(b))
 }

@@ -20,17 +20,25 @@ const (
 	silent = 3
 	// encouraging is how much better than expected a trial must be for the next
 	// one to be due at once.
-	encouraging = 0.8
+	encouraging = 0.6
+	// alike is up to which Factor a host counts as well.
+	alike = 0.25
+	// passes is how many requests must have gone past a host that looks bad
+	// before it gets another trial, so that trials stay below half a percent of
+	// the requests even where there are few; maxUntried bounds how long that lasts.
+	passes     = 200
+	maxUntried = 5 * time.Minute
+	// patience is how long a trial may take before there is another one.
+	patience = 30 * time.Second
 )
 
 // Host is what is known about one upstream. Use [NewHost].
 type Host struct {
 	cfg Config
 
-	mu        sync.Mutex
-	latency   curve
-	success   mean
-	lastTrial time.Duration // when a trial was granted whose answer is not known yet, or 0
+	mu      sync.Mutex
+	latency curve
+	success mean
 
 	// What Predict reads, published by End.
 	published publishedCurve
@@ -38,7 +46,10 @@ type Host struct {
 	waiting   atomic.Int32  // requests without an outcome
 	ended     atomic.Uint64 // outcomes
 	pending   atomic.Int64  // when the first request left since the last outcome, plus 1; or 0
-	trialDue  atomic.Int64  // when the next trial may leave
+
+	trialDue atomic.Int64 // when the next trial may leave
+	passed   atomic.Int64 // requests that went past the host since then
+	trialAt  atomic.Int64 // when a trial was granted that has no outcome yet, plus 1; or 0
 }
 
 // NewHost returns a host of which nothing is known.
@@ -61,11 +72,12 @@ func (h *Host) End(now time.Duration, o Outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	expected := h.published.at(max(o.RIF, 1))
-	trial := h.lastTrial > 0
+	at := h.trialAt.Load()
+	trial := at != 0 && int64(now-o.Latency)+1 >= at // what left earlier says nothing
 	if trial {
+		h.trialAt.Store(0)
 		h.latency.forget(trialWeight)
 		h.success.forget(trialWeight)
-		h.lastTrial = 0
 	}
 	h.learn(now, o, expected)
 	h.published.store(&h.latency, now, h.cfg.Decay)
@@ -92,16 +104,18 @@ func (h *Host) learn(now time.Duration, o Outcome, expected float32) {
 	h.factor.Store(math.Float32bits(1 + failureCost*(1-s)/s))
 }
 
-// scheduleTrial says when a trial may leave, should the host look bad.
+// scheduleTrial says when a trial may leave, should the host look bad: at once
+// after one that went well, otherwise after a while.
 func (h *Host) scheduleTrial(now time.Duration, o Outcome, expected float32, trial bool) {
-	wait := h.cfg.TrialEvery
+	wait, passed := h.cfg.TrialEvery, int64(0)
 	switch {
 	case o.Kind == Failure:
 		wait = max(wait, min(o.RetryAfter, h.cfg.MaxRest))
 	case o.Kind == Success && trial &&
-		(float32(o.Latency.Seconds()) < encouraging*expected || h.Factor() > 1.5):
-		wait = 0
+		(float32(o.Latency.Seconds()) < encouraging*expected || h.Factor() > 1+alike):
+		wait, passed = 0, passes
 	}
+	h.passed.Store(passed)
 	h.trialDue.Store(int64(now + wait))
 }
 
@@ -110,6 +124,11 @@ type Prediction struct {
 	// Latency is the time to the response header in seconds; 0 if nothing is
 	// known of it.
 	Latency float64
+	// Cost is Latency plus by how much that is longer than on the idle host. What
+	// a request has to wait there, it also makes others wait: whoever sends each
+	// request where that one is answered first fills the fast hosts until they
+	// are as slow as the slow ones. 0 if nothing is known.
+	Cost float64
 	// Factor is by how much failures lengthen the way to a success: 1 if there
 	// are none.
 	Factor float64
@@ -119,12 +138,13 @@ type Prediction struct {
 // the host.
 func (h *Host) Predict(now time.Duration, rif int) Prediction {
 	latency := float64(h.published.at(max(rif, 1)))
+	cost := 2*latency - float64(h.published.at(1))
 	if since := h.pending.Load(); since != 0 && latency > 0 {
 		if quiet := (now - time.Duration(since-1)).Seconds(); quiet > silent*latency {
-			latency = quiet
+			latency, cost = quiet, max(cost, quiet)
 		}
 	}
-	return Prediction{Latency: latency, Factor: h.Factor()}
+	return Prediction{Latency: latency, Cost: cost, Factor: h.Factor()}
 }
 
 // Factor is Prediction.Factor.
@@ -138,16 +158,23 @@ func (h *Host) Waiting() int { return int(h.waiting.Load()) }
 // Ended is how many outcomes were noted.
 func (h *Host) Ended() uint64 { return h.ended.Load() }
 
-// Trial asks to send a request to a host that looks bad, to see whether it
-// still is. It is granted to one caller at a time, and not before a trial is due.
+// Trial is asked whenever a request goes past the host because it looks bad, and
+// says whether the request should go to it all the same, to see whether it still
+// is. There is one trial at a time.
 func (h *Host) Trial(now time.Duration) bool {
-	due := h.trialDue.Load()
-	if int64(now) < due || !h.trialDue.CompareAndSwap(due, int64(now+h.cfg.TrialEvery)) {
+	due, at := h.trialDue.Load(), h.trialAt.Load()
+	switch {
+	case int64(now) < due:
 		return false
+	case at != 0 && h.Waiting() > 0 && int64(now) < at+int64(patience):
+		return false
+	case h.passed.Add(1) < passes && int64(now) < due+int64(maxUntried):
+		return false
+	case !h.trialDue.CompareAndSwap(due, int64(now+h.cfg.TrialEvery)):
+		return false // somebody else has it
 	}
-	h.mu.Lock()
-	h.lastTrial = max(now, 1)
-	h.mu.Unlock()
+	h.passed.Store(0)
+	h.trialAt.Store(int64(now) + 1)
 	return true
 }
 

@@ -47,7 +47,7 @@ type Config struct {
 	// Decay is the time constant with which what is known fades. Default 10 s.
 	Decay time.Duration
 	// TrialEvery is the least time between two trial requests to a host that
-	// looks bad, unless the last one went well. Default 5 s.
+	// looks bad, unless the last one went well. Default 3 s.
 	TrialEvery time.Duration
 	// MaxRest bounds Outcome.RetryAfter. Default 5 min.
 	MaxRest time.Duration
@@ -58,7 +58,7 @@ func (c Config) withDefaults() Config {
 		c.Decay = 10 * time.Second
 	}
 	if c.TrialEvery <= 0 {
-		c.TrialEvery = 5 * time.Second
+		c.TrialEvery = 3 * time.Second
 	}
 	if c.MaxRest <= 0 {
 		c.MaxRest = 5 * time.Minute

@@ -1,5 +1,10 @@
 package hashing
 
+import (
+	"cmp"
+	"slices"
+)
+
 // maglevSize is the number of entries of the table: a prime, at least a
 // hundred times the number of hosts for shares within a percent (NSDI 2016, §5.3).
 const maglevSize = 65537
@@ -38,24 +43,25 @@ func (m *Maglev) Pick(key uint64, accept func(int) bool) int {
 
 // fill lets the nodes take turns in taking the next free entry of their own
 // permutation of the table, until it is full. A node earns its weight each
-// round and takes entries as long as it can pay, so shares follow weights.
+// round and takes an entry when it can pay, so shares follow weights. Turns go
+// by ID: two proxies that list the same hosts in another order agree.
 func fill(table []uint16, nodes []Node) {
 	const free = 1<<16 - 1
 	for i := range table {
 		table[i] = free
 	}
 	heaviest := 0.0
-	for _, n := range nodes {
-		heaviest = max(heaviest, n.Weight)
-	}
+	order := make([]int, len(nodes))
 	perms := make([]permutation, len(nodes))
-	credits := make([]float64, len(nodes))
 	for i, n := range nodes {
-		perms[i] = newPermutation(n.ID)
+		heaviest = max(heaviest, n.Weight)
+		order[i], perms[i] = i, newPermutation(n.ID)
 	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(nodes[a].ID, nodes[b].ID) })
+	credits := make([]float64, len(nodes))
 	for left := len(table); ; {
-		for i, n := range nodes {
-			if credits[i] += n.Weight / heaviest; credits[i] < 1 {
+		for _, i := range order {
+			if credits[i] += nodes[i].Weight / heaviest; credits[i] < 1 {
 				continue
 			}
 			credits[i]--

@@ -13,7 +13,7 @@ const (
 	// alike is how much more than the best a host may be expected to take and
 	// still count as equally good: estimates are noisy, and among hosts that
 	// cannot be told apart the one with the fewest requests is best.
-	alike = 0.25
+	alike = 0.4
 )
 
 // LeastTime chooses the candidate that is expected to answer first: hosts[i]
@@ -24,6 +24,9 @@ const (
 func LeastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, rng rand.Source) int {
 	var buf [FullScan]int
 	of := buf[:min(len(c), FullScan)]
+	if len(c) == 0 {
+		return -1
+	}
 	if len(c) > FullScan {
 		of = draw(buf[:drawn], len(c), rng)
 	} else {
@@ -35,48 +38,58 @@ func LeastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, rng ran
 }
 
 func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, rng rand.Source) int {
-	var (
-		cost    [FullScan]float64
-		unknown [FullScan]bool
-		fastest float64
-	)
-	for k, i := range of {
-		p := hosts[i].Predict(now, c[i].RIF+1)
-		cost[k], unknown[k] = p.Latency*p.Factor, p.Latency == 0
-		if unknown[k] {
-			cost[k] = p.Factor
-		} else if fastest == 0 || p.Latency < fastest {
-			fastest = p.Latency
+	var buf [FullScan]outlook
+	view := buf[:len(of)]
+	known := lookAt(now, hosts, c, of, view)
+	least := 0
+	for k := range view {
+		if view[k].cost < view[least].cost {
+			least = k
 		}
 	}
-	bound := boundOf(cost[:len(of)], unknown[:len(of)], fastest)
+	bound := view[least].cost * (1 + alike)
 	best := newLightest(c, rng)
 	for k, i := range of {
 		switch {
-		case unknown[k] && fastest > 0 && hosts[i].Waiting() > 0:
-		case cost[k] <= bound:
+		case view[k].unknown && known && hosts[i].Waiting() > 0: // one at a time
+		case view[k].cost <= bound:
 			best.consider(i)
-		case hosts[i].Waiting() == 0 && hosts[i].Trial(now):
+		case hosts[i].Trial(now):
 			return i
 		}
 	}
 	if best.index < 0 {
-		return of[0]
+		return of[least]
 	}
 	return best.index
 }
 
-// boundOf gives the unknown the benefit of the doubt, and says up to which cost
-// a host counts as good as the best.
-func boundOf(cost []float64, unknown []bool, fastest float64) float64 {
-	best := -1.0
-	for k := range cost {
-		if unknown[k] && fastest > 0 {
-			cost[k] *= fastest
-		}
-		if best < 0 || cost[k] < best {
-			best = cost[k]
+// An outlook is what a request may expect of a host.
+type outlook struct {
+	cost    float64
+	unknown bool // nothing is known of its latency
+}
+
+// lookAt fills view, and says whether the latency of any host is known. Those of
+// which it is not have the benefit of the doubt: they are as fast as the fastest.
+func lookAt(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, view []outlook) (known bool) {
+	fastest := 0.0
+	for k, i := range of {
+		p := hosts[i].Predict(now, c[i].RIF+1)
+		view[k] = outlook{p.Cost * p.Factor, p.Cost == 0}
+		if p.Cost == 0 {
+			view[k].cost = p.Factor
+		} else if fastest == 0 || p.Cost < fastest {
+			fastest = p.Cost
 		}
 	}
-	return best * (1 + alike)
+	if fastest == 0 {
+		return false
+	}
+	for k := range view {
+		if view[k].unknown {
+			view[k].cost *= fastest
+		}
+	}
+	return true
 }

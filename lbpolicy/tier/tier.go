@@ -9,6 +9,8 @@
 // crushed by the traffic of all, so that health is ignored there.
 package tier
 
+import "slices"
+
 // Overprovision and Panic are the usual settings.
 const (
 	Overprovision = 1.4
@@ -22,28 +24,30 @@ type Health struct {
 }
 
 // Spread says which part of the traffic each tier takes: dst, which has the
-// length of tiers, sums up to 1, or is all 0 if no tier has a healthy host.
+// length of tiers, sums up to 1. If no tier has a healthy host, all goes to the
+// first that has hosts; if none has any, dst is all 0.
 func Spread(dst []float64, tiers []Health, overprovision float64) {
 	var sum float64
+	last := -1 // the last tier that takes anything; it takes what rounding leaves
 	for i, t := range tiers {
 		dst[i] = 0
-		if t.Total > 0 {
-			dst[i] = min(1, overprovision*t.Healthy/t.Total)
+		if t.Healthy > 0 {
+			dst[i], last = min(1, overprovision*t.Healthy/t.Total), i
 		}
 		sum += dst[i]
 	}
-	scale := 1.0
-	if sum > 0 && sum < 1 {
-		scale = 1 / sum
+	if last < 0 {
+		if i := slices.IndexFunc(tiers, func(t Health) bool { return t.Total > 0 }); i >= 0 {
+			dst[i] = 1
+		}
+		return
 	}
 	left := 1.0
-	for i := range dst {
-		dst[i] = min(left, dst[i]*scale)
-		left = max(0, left-dst[i])
+	for i := range dst[:last] {
+		dst[i] = min(left, dst[i]/min(1, sum))
+		left -= dst[i]
 	}
-	if sum > 0 && left > 0 {
-		dst[0] += left // rounding
-	}
+	dst[last] = left
 }
 
 // Choose returns the tier for u in [0, 1), or -1 if no tier takes traffic.
