@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -81,7 +82,10 @@ func (p pool) expand(text string) string {
 // who sends a request and returns the name of the backend that answered, or
 // with an error its status.
 func (s *site) who(path string, fields ...string) string {
-	r, err := s.client.Do(s.request(path, fields...))
+	return answeredBy(s.do(s.request(path, fields...)))
+}
+
+func answeredBy(r *http.Response, err error) string {
 	if err != nil {
 		return err.Error()
 	}
@@ -90,6 +94,24 @@ func (s *site) who(path string, fields ...string) string {
 		return fmt.Sprint(r.Header.Get("X-Backend"), r.StatusCode)
 	}
 	return r.Header.Get("X-Backend")
+}
+
+// do asks until there is an answer: Caddy's reload closes connections whatever
+// the handlers are.
+func (s *site) do(r *http.Request) (response *http.Response, err error) {
+	for range 100 {
+		if response, err = s.client.Do(r); err == nil {
+			break
+		}
+	}
+	return response, err
+}
+
+// title makes a text the name of a test, and of its directory.
+func title(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(c rune) bool {
+		return c != '_' && !unicode.IsLetter(c) && !unicode.IsDigit(c)
+	}), " ")
 }
 
 // shares sends n requests, with several clients at a time, and counts who

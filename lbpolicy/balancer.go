@@ -20,10 +20,11 @@ import (
 // leaves out those that may not be chosen, and asks the policy's chooser for
 // one of the rest.
 type balancer struct {
-	policy  string
-	options *Options
-	tap     *tap
-	log     *zap.Logger
+	policy    string
+	options   *Options
+	tap       *tap
+	outermost bool // not the guest of another policy
+	log       *zap.Logger
 
 	members  members
 	detector *detector // nil: nothing is ejected
@@ -50,7 +51,7 @@ func (b *balancer) provision(ctx caddy.Context, policy string, options *Options)
 	if err != nil {
 		return err
 	}
-	b.tap = t
+	b.tap, b.outermost = t, t.users == 1
 	if t.handler == nil {
 		b.log.Warn("not inside a reverse_proxy: choosing without latencies and failures")
 	}
@@ -88,7 +89,7 @@ func (b *balancer) provisionOptions(ctx caddy.Context) error {
 const minRetries = 10
 
 func (b *balancer) provisionQueue() error {
-	if b.tap.users > 1 {
+	if !b.outermost {
 		return errors.New("queue: belongs to the outermost policy")
 	}
 	if !b.tap.limited() {

@@ -1,6 +1,7 @@
 package lbpolicy
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 
@@ -64,9 +65,13 @@ func newHashTable(members []*member, maglev bool) *hashTable {
 		w := m.weightOr(m.weight)
 		t.weights = append(t.weights, w)
 		if w > 0 {
-			t.nodes = append(t.nodes, hashing.Node{ID: m.id, Weight: float64(w)})
 			t.index = append(t.index, i)
 		}
+	}
+	// Whatever the order of the upstreams is, the table is the same.
+	slices.SortFunc(t.index, func(a, b int) int { return cmp.Compare(members[a].id, members[b].id) })
+	for _, i := range t.index {
+		t.nodes = append(t.nodes, hashing.Node{ID: members[i].id, Weight: float64(t.weights[i])})
 	}
 	if maglev {
 		t.maglev = hashing.NewMaglev(t.nodes)

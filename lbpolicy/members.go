@@ -72,8 +72,10 @@ func (ms *members) newMember(u *upstream) *member {
 	for _, address := range ms.draining {
 		m.draining = m.draining || sameAddress(address, u.address)
 	}
-	u.configured.Store(int64(m.weight))
-	u.drainedByConfig.Store(m.draining)
+	if b.outermost {
+		u.configured.Store(int64(m.weight))
+		u.drainedByConfig.Store(m.draining)
+	}
 	if ms.tierOf != nil {
 		m.tier = ms.tierOf(u.address)
 	}
