@@ -70,7 +70,7 @@ func (b *balancer) provisionOptions(ctx caddy.Context) error {
 	b.ramp = ramp.SlowStart{Window: time.Duration(o.SlowStart)}
 	if o.Eject != nil {
 		b.detector = acquireDetector(b)
-		b.tap.observers = append(b.tap.observers, b)
+		b.tap.judges = append(b.tap.judges, b)
 	}
 	if o.RetryBudget > 0 {
 		if b.tap.handler != nil && !b.tap.retries {
@@ -167,8 +167,8 @@ func (b *balancer) try(pool reverseproxy.UpstreamPool, tr *trip, r *http.Request
 	return nil, c.full
 }
 
-// observe reports an attempt to the detector.
-func (b *balancer) observe(u *upstream, _ *http.Request, _ *http.Response, o *outcome) {
+// judge reports an attempt to the detector.
+func (b *balancer) judge(u *upstream, o *outcome) {
 	if o.class == classCanceled {
 		return
 	}

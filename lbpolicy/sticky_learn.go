@@ -79,10 +79,7 @@ func (*learnt) settle(*member, *http.Request, http.ResponseWriter) {}
 
 // observe learns the session that a response names, and forgets one that it
 // ends.
-func (l *learnt) observe(u *upstream, _ *http.Request, res *http.Response, _ *outcome) {
-	if res == nil {
-		return
-	}
+func (l *learnt) observe(u *upstream, res *http.Response) {
 	if l.header != "" {
 		if name := res.Header.Get(l.header); name != "" {
 			l.table.set(hashOf(name), u.address, clock())

@@ -20,17 +20,16 @@ type tap struct {
 	static    map[string]*upstream        // the configured upstreams
 	owned     *reverseproxy.HTTPTransport // the default transport, if the tap made it
 	observers []observer
+	judges    []*balancer // with eject
 	retries   bool // the handler tries again
 	trips     bool // requests are followed from attempt to attempt
 	slots     bool // requests hold slots at upstreams with a limit
 	users     int
 }
 
-// An observer is told of each attempt by its request.
+// An observer sees the heads of responses, before anybody else does.
 type observer interface {
-	// observe is called when the head of a response is there, or will not be, and
-	// when a response breaks off; in these cases res is nil.
-	observe(u *upstream, req *http.Request, res *http.Response, o *outcome)
+	observe(u *upstream, res *http.Response)
 }
 
 func newTap(h *reverseproxy.Handler) *tap {
@@ -110,25 +109,40 @@ func (t *tap) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Response
 		o.status, o.retryAfter = res.StatusCode, retryAfter(res)
 	}
 	u.learn(&o, now)
-	for _, ob := range t.observers {
-		ob.observe(u, req, res, &o)
+	if err == nil {
+		for _, ob := range t.observers {
+			ob.observe(u, res)
+		}
 	}
 	tr := t.tripOf(ctx)
 	tr.ended(u, &o, err)
-	t.followBody(req, u, tr, res)
+	if !t.followBody(req, u, tr, res, &o) {
+		tr.releaseSlot()
+		t.judge(u, &o)
+	}
 	return res, err
 }
 
-// followBody sees the end of the response, or gives its slot back at once if
-// none is to come. The connection of a 101 must stay what it is; its slot is
-// held until the request is over.
-func (t *tap) followBody(req *http.Request, u *upstream, tr *trip, res *http.Response) {
-	switch {
-	case res == nil || res.Body == nil || res.Body == http.NoBody:
-		tr.releaseSlot()
-	case res.StatusCode != http.StatusSwitchingProtocols:
-		res.Body = &body{ReadCloser: res.Body, tap: t, req: req, upstream: u, trip: tr}
+// judge reports the whole of an attempt to those that may eject the upstream.
+func (t *tap) judge(u *upstream, o *outcome) {
+	for _, b := range t.judges {
+		b.judge(u, o)
 	}
+}
+
+// followBody sees to the end of a response, if there is one to come. The
+// connection of a 101 must stay what it is; its slot is held until the request
+// is over.
+func (t *tap) followBody(req *http.Request, u *upstream, tr *trip, res *http.Response, o *outcome) bool {
+	if res == nil || res.Body == nil || res.Body == http.NoBody {
+		return false
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		t.judge(u, o)
+		return true
+	}
+	res.Body = &body{ReadCloser: res.Body, tap: t, req: req, upstream: u, trip: tr, outcome: *o}
+	return true
 }
 
 // body is that of a response. One that breaks off is the upstream's failure,
@@ -139,6 +153,7 @@ type body struct {
 	req      *http.Request
 	upstream *upstream
 	trip     *trip
+	outcome  outcome
 	ended    bool
 }
 
@@ -146,25 +161,26 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !b.ended {
-		b.ended = true
 		if !errors.Is(err, io.EOF) && b.req.Context().Err() == nil {
-			b.broke()
+			b.upstream.broke(clock())
+			b.outcome.class = classError
 		}
+		b.end()
 	}
 	return n, err
 }
 
-func (b *body) broke() {
-	b.upstream.broke(clock())
-	for _, ob := range b.tap.observers {
-		ob.observe(b.upstream, b.req, nil, &outcome{class: classError})
-	}
-}
-
 // Close implements io.Closer.
 func (b *body) Close() error {
-	b.ended = true
 	err := b.ReadCloser.Close()
 	b.trip.releaseSlot()
+	if !b.ended {
+		b.end()
+	}
 	return err
+}
+
+func (b *body) end() {
+	b.ended = true
+	b.tap.judge(b.upstream, &b.outcome)
 }
