@@ -116,18 +116,16 @@ func (b *balancer) checkAddresses(option string, addresses []string) error {
 }
 
 // cleanup lets go of what the policies share. It may come after a provision
-// that failed at any point.
+// that failed at any point, and while requests are still on their way: what
+// they use stays in place.
 func (b *balancer) cleanup() error {
 	if b.detector != nil {
 		releaseDetector(b.detector)
-		b.detector = nil
 	}
 	if b.tap == nil {
 		return nil
 	}
-	t := b.tap
-	b.tap = nil
-	return t.detach()
+	return b.tap.detach()
 }
 
 // pick chooses an upstream for a request, and waits for one if it may.
