@@ -54,14 +54,22 @@ func loadGuest(ctx caddy.Context, host any, field string, raw *json.RawMessage) 
 // its block.
 func parseGuest(d *caddyfile.Dispenser) (json.RawMessage, error) {
 	name := d.Val()
+	if !isPolicy(name) {
+		return nil, fmt.Errorf("'%s' is no selection policy", name)
+	}
 	module, err := caddyfile.UnmarshalModule(d, namespace+name)
 	if err != nil {
 		return nil, err
 	}
 	if _, ok := module.(reverseproxy.Selector); !ok {
-		return nil, fmt.Errorf("'%s' is not a selection policy", name)
+		return nil, fmt.Errorf("'%s' is no selection policy", name)
 	}
 	return caddyconfig.JSONModuleObject(module, "policy", name, nil), nil
+}
+
+func isPolicy(name string) bool {
+	_, err := caddy.GetModule(namespace + name)
+	return err == nil
 }
 
 // parseFallback reads `fallback <policy>`.

@@ -21,9 +21,9 @@ type tap struct {
 	owned     *reverseproxy.HTTPTransport // the default transport, if the tap made it
 	observers []observer
 	judges    []*balancer // with eject
-	retries   bool // the handler tries again
-	trips     bool // requests are followed from attempt to attempt
-	slots     bool // requests hold slots at upstreams with a limit
+	retries   bool        // the handler tries again
+	trips     bool        // requests are followed from attempt to attempt
+	slots     bool        // requests hold slots at upstreams with a limit
 	users     int
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
@@ -53,6 +52,9 @@ func (p *Tiers) parseTier(d *caddyfile.Dispenser) error {
 		}
 	}
 	if len(t.Upstreams) == 0 {
+		if d.Val() == "}" {
+			d.Prev() // to the line where the empty block begins
+		}
 		return errors.New("has no upstreams")
 	}
 	p.Tiers = append(p.Tiers, t)
@@ -66,7 +68,10 @@ func (p *Tiers) parseTierLine(d *caddyfile.Dispenser, t *Tier) (err error) {
 		if t.Zone != "" {
 			return errors.New("zone: given more than once")
 		}
-		return parseArg(d, &t.Zone, nonempty)
+		if err := parseArg(d, &t.Zone, nonempty); err != nil {
+			return fmt.Errorf("zone: %w", err)
+		}
+		return nil
 	}
 	for {
 		word := d.Val()
@@ -100,11 +105,6 @@ func (p *Tiers) addUpstream(t *Tier, address string) error {
 	}
 	t.Upstreams = append(t.Upstreams, address)
 	return nil
-}
-
-func isPolicy(word string) bool {
-	_, err := caddy.GetModule(namespace + word)
-	return err == nil
 }
 
 // Interface guards
