@@ -14,16 +14,16 @@ import (
 // from a dynamic source by discovered.
 var upstreams = caddy.NewUsagePool()
 
-// acquire returns what is known of the upstream at address. Every acquire needs
-// its release.
-func acquire(address string) *upstream {
-	value, _, err := upstreams.LoadOrNew(address, func() (caddy.Destructor, error) {
+// acquire returns what is known of the upstream at address, and whether anything
+// was. Every acquire needs its release.
+func acquire(address string) (u *upstream, known bool) {
+	value, known, err := upstreams.LoadOrNew(address, func() (caddy.Destructor, error) {
 		return newUpstream(address), nil
 	})
 	if err != nil { // the constructor returns none
 		panic(err)
 	}
-	return value.(*upstream)
+	return value.(*upstream), known
 }
 
 // release lets go of an upstream. It is forgotten with the last one.
@@ -90,7 +90,8 @@ func (d *discovery) add(address string, now time.Duration) *upstream {
 	defer d.mu.Unlock()
 	s := d.known[address]
 	if s == nil {
-		s = &sighting{upstream: acquire(address)}
+		u, _ := acquire(address)
+		s = &sighting{upstream: u}
 		d.known[address] = s
 	}
 	s.seen.Store(int64(now.Seconds()))

@@ -37,14 +37,32 @@ func newTap(h *reverseproxy.Handler) *tap {
 	if h == nil {
 		return t
 	}
-	for _, up := range h.Upstreams {
-		if t.static[up.Dial] == nil {
-			t.static[up.Dial] = acquire(up.Dial)
-		}
-	}
+	t.acquire()
 	t.retries = h.LoadBalancing != nil && (h.LoadBalancing.Retries > 0 || h.LoadBalancing.TryDuration > 0)
 	t.trips = t.retries
 	return t
+}
+
+// acquire takes the configured upstreams. One that comes to others which are
+// known already starts slowly, where a policy wants that.
+func (t *tap) acquire() {
+	var fresh []*upstream
+	for _, up := range t.handler.Upstreams {
+		if t.static[up.Dial] != nil {
+			continue
+		}
+		u, known := acquire(up.Dial)
+		t.static[up.Dial] = u
+		if !known {
+			fresh = append(fresh, u)
+		}
+	}
+	if len(fresh) == len(t.static) {
+		return
+	}
+	for _, u := range fresh {
+		u.warm.appear(clock())
+	}
 }
 
 // detach ends the use by one policy; the last one ends the tap.
