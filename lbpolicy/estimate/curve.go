@@ -87,9 +87,12 @@ func guess(levels []level, b int) float32 {
 	if len(levels) == 1 {
 		return last.value
 	}
-	before := levels[len(levels)-2]
-	slope := (last.value - before.value) / (centre(last.first) - centre(before.last))
-	return last.value + slope*(centre(b)-centre(last.last))
+	return last.value + slope(levels[len(levels)-2], last)*(centre(b)-centre(last.last))
+}
+
+// slope is that of the line from one level to the next.
+func slope(l, next level) float32 {
+	return (next.value - l.value) / (centre(next.first) - centre(l.last))
 }
 
 func (l level) pool(next level) level {
@@ -111,8 +114,9 @@ func fill(values *[buckets]float32, levels []level) {
 	}
 	for k, l := range levels {
 		if k > 0 {
-			for b := levels[k-1].last + 1; b < l.first; b++ {
-				values[b] = guess(levels[:k+1], b)
+			below := levels[k-1]
+			for b := below.last + 1; b < l.first; b++ {
+				values[b] = below.value + slope(below, l)*(centre(b)-centre(below.last))
 			}
 		}
 		for b := l.first; b <= l.last; b++ {

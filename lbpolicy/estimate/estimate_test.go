@@ -328,6 +328,7 @@ func TestConcurrent(t *testing.T) {
 func FuzzHost(f *testing.F) {
 	f.Add([]byte{0, 1, 10, 1, 1, 200, 2, 9, 255, 0, 120, 3})
 	f.Add([]byte{1, 0, 0, 1, 255, 255})
+	f.Add([]byte("0\x0000000000\x1c1")) // a gap below buckets of one value
 	f.Fuzz(func(t *testing.T, script []byte) {
 		h := NewHost(Config{})
 		now, highest, lowest := time.Duration(0), 0.0, math.Inf(1)
@@ -381,6 +382,7 @@ func TestFit(t *testing.T) {
 		{"in proportion from the second beyond", map[int]float32{3: 5}, map[int]float32{5: 10, 6: 20}, 0},
 		{"the line goes on", map[int]float32{2: 6, 3: 12}, map[int]float32{4: 24, 5: 48}, 1e-5},
 		{"a gap is filled by the line between its ends", map[int]float32{0: 1, 1: 3, 3: 21}, map[int]float32{2: 9, 3: 21}, 1e-5},
+		{"a gap below violators", map[int]float32{0: 1, 2: 7, 3: 5}, map[int]float32{1: 3, 2: 6, 3: 6}, 1e-5},
 		{"violators are pooled", map[int]float32{0: 4, 1: 2, 2: 5, 3: 4}, map[int]float32{0: 3, 1: 3, 2: 4.5, 3: 4.5}, 1e-5},
 		{"and again", map[int]float32{0: 4, 1: 5, 2: 0}, map[int]float32{0: 3, 1: 3, 2: 3}, 1e-5},
 	}
