@@ -24,46 +24,111 @@ func centre(b int) float32 {
 // A curve is the mean latency in seconds over the requests in flight.
 type curve [buckets]mean
 
-func (c *curve) observe(now, decay time.Duration, rif int, seconds float32) {
-	c[bucket(rif)].observe(now, decay, seconds)
-}
-
 func (c *curve) forget(weight float32) {
 	for b := range c {
 		c[b].forget(weight)
 	}
 }
 
-// fit fills values with a curve that never falls as the load grows. What was
-// not observed is guessed: below the lowest observation as much as there, beyond
-// another the line through the two before it goes on, and from the second bucket
-// beyond the highest at least in proportion to the load, as if the host were full.
-func (c *curve) fit(now, decay time.Duration, values *[buckets]float32) {
-	first, last := -1, -1
-	for b := range c {
-		if first < 0 && c[b].weight == 0 {
-			continue
+// observe takes in a sample in one bucket. What the others remember fades, so that
+// a host that is believed to be slow under load gets another chance to show.
+func (c *curve) observe(now, decay time.Duration, b int, seconds, weight float32) {
+	for o := range c {
+		if o != b {
+			c[o].weight *= 1 - weight/mostLatencies
 		}
-		if first < 0 {
-			first, last = b, b
-			values[b] = c[b].value
-			continue
-		}
-		guess := values[b-1]
-		if b-2 >= first {
-			slope := (values[b-1] - values[b-2]) / (centre(b-1) - centre(b-2))
-			guess += slope * (centre(b) - centre(b-1))
-		}
-		if c[b].weight > 0 {
-			last = b
-			guess = c[b].shrunk(now, decay, guess)
-		} else if b > last+1 {
-			guess = max(guess, values[last+1]*centre(b)/centre(last+1))
-		}
-		values[b] = max(values[b-1], guess)
 	}
-	for b := range max(first, 0) {
-		values[b] = values[first]
+	c[b].observe(now, decay, mostLatencies, seconds, weight)
+}
+
+// scale multiplies the values of the busier buckets.
+func (c *curve) scale(factor float32, above int) {
+	for b := above + 1; b < buckets; b++ {
+		c[b].value *= factor
+	}
+}
+
+// A level is a run of buckets that are given the same value.
+type level struct {
+	value, weight float32
+	first, last   int
+}
+
+// fit fills values with the curve that is nearest to the observations among those
+// that never fall as the load grows (isotonic regression by pooling adjacent
+// violators: Ayer et al., Annals of Mathematical Statistics 26, 1955). So what a
+// bucket remembers from long ago gives way to what its neighbours know now. A
+// bucket is also drawn to the line through those below, with the weight of one
+// sample: otherwise one slow answer to a busy host would keep it from ever being
+// as busy again.
+func (c *curve) fit(now, decay time.Duration, values *[buckets]float32) {
+	var levels [buckets]level
+	n := 0
+	for b := range c {
+		if c[b].weight == 0 {
+			continue
+		}
+		l := level{c[b].value, c[b].faded(now, decay), b, b}
+		if n > 0 {
+			l.value = (l.value*l.weight + guess(levels[:n], b)) / (l.weight + 1)
+			l.weight++
+		}
+		levels[n] = l
+		for n++; n > 1 && levels[n-2].value > levels[n-1].value; n-- {
+			levels[n-2] = levels[n-2].pool(levels[n-1])
+		}
+	}
+	fill(values, levels[:n])
+}
+
+// guess goes on along the last line.
+func guess(levels []level, b int) float32 {
+	last := levels[len(levels)-1]
+	if len(levels) == 1 {
+		return last.value
+	}
+	return last.value + slope(levels[len(levels)-2], last)*(centre(b)-centre(last.last))
+}
+
+// slope is that of the line from one level to the next.
+func slope(l, next level) float32 {
+	return (next.value - l.value) / (centre(next.first) - centre(l.last))
+}
+
+func (l level) pool(next level) level {
+	w := l.weight + next.weight
+	return level{l.value + (next.value-l.value)*next.weight/w, w, l.first, next.last}
+}
+
+// fill guesses what was not observed. Below the lowest observation it is as much
+// as there; between two, it lies on the line between them; beyond the highest,
+// the last line goes on, and from the second bucket on it is at least in proportion to
+// the load, as if the host were full.
+func fill(values *[buckets]float32, levels []level) {
+	if len(levels) == 0 {
+		*values = [buckets]float32{}
+		return
+	}
+	for b := range levels[0].first {
+		values[b] = levels[0].value
+	}
+	for k, l := range levels {
+		if k > 0 {
+			below := levels[k-1]
+			for b := below.last + 1; b < l.first; b++ {
+				values[b] = below.value + slope(below, l)*(centre(b)-centre(below.last))
+			}
+		}
+		for b := l.first; b <= l.last; b++ {
+			values[b] = l.value
+		}
+	}
+	beyond := levels[len(levels)-1].last + 1
+	for b := beyond; b < buckets; b++ {
+		values[b] = guess(levels, b)
+		if b > beyond {
+			values[b] = max(values[b], values[beyond]*centre(b)/centre(beyond))
+		}
 	}
 }
 

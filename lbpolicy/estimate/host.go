@@ -8,9 +8,14 @@ import (
 )
 
 const (
-	// mostWeight bounds the weight of the past, in samples: a change shows after
-	// a few dozen answers even on a host that gets thousands a second.
-	mostWeight = 64
+	// The weight of the past is bounded, in samples: a change of the latency shows
+	// after a few dozen answers even on a host that gets thousands a second. The
+	// success rate needs more: it is a mean of zeros and ones.
+	mostLatencies = 64
+	mostOutcomes  = 128
+	// outlandish is how many times the expected latency one answer counts at most:
+	// one long poll among a hundred requests must not make a host look slow.
+	outlandish = 4
 	// trialWeight is the weight left to the past when a trial answers.
 	trialWeight = 4
 	// failureCost is what a failed attempt costs, in times of a successful one.
@@ -71,7 +76,8 @@ func (h *Host) Begin(now time.Duration) {
 func (h *Host) End(now time.Duration, o Outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	expected := h.published.at(max(o.RIF, 1))
+	o.RIF = max(o.RIF, 1)
+	expected := h.published.at(o.RIF)
 	at := h.trialAt.Load()
 	trial := at != 0 && int64(now-o.Latency)+1 >= at // what left earlier says nothing
 	if trial {
@@ -79,7 +85,8 @@ func (h *Host) End(now time.Duration, o Outcome) {
 		h.latency.forget(trialWeight)
 		h.success.forget(trialWeight)
 	}
-	h.learn(now, o, expected)
+	h.learnLatency(now, o, expected, trial)
+	h.learnSuccess(now, o.Kind)
 	h.published.store(&h.latency, now, h.cfg.Decay)
 	h.scheduleTrial(now, o, expected, trial)
 	h.waiting.Add(-1)
@@ -87,36 +94,56 @@ func (h *Host) End(now time.Duration, o Outcome) {
 	h.pending.Store(0)
 }
 
-// learn feeds the latency curve and the success rate.
-func (h *Host) learn(now time.Duration, o Outcome, expected float32) {
+// learnLatency feeds the curve. What failed or was cancelled can only raise it.
+func (h *Host) learnLatency(now time.Duration, o Outcome, expected float32, trial bool) {
 	seconds := float32(o.Latency.Seconds())
-	if o.Kind == Success || expected > 0 && seconds > expected {
-		h.latency.observe(now, h.cfg.Decay, max(o.RIF, 1), seconds)
+	if o.Kind != Success && (expected == 0 || seconds <= expected) {
+		return
 	}
-	switch o.Kind {
+	if expected > 0 {
+		seconds = min(seconds, outlandish*expected)
+	}
+	// The past in which a long request was sent has faded as well.
+	weight := float32(math.Exp(-o.Latency.Seconds() / h.cfg.Decay.Seconds()))
+	b := bucket(o.RIF)
+	before := h.latency[b].value
+	h.latency.observe(now, h.cfg.Decay, b, seconds, weight)
+	if after := h.latency[b].value; trial && after < before {
+		// A host that is faster with few requests is faster with many.
+		h.latency.scale(after/before, b)
+	}
+}
+
+func (h *Host) learnSuccess(now time.Duration, k Kind) {
+	switch k {
 	case Success:
-		h.success.observe(now, h.cfg.Decay, 1)
+		h.success.observe(now, h.cfg.Decay, mostOutcomes, 1, 1)
 	case Failure:
-		h.success.observe(now, h.cfg.Decay, 0)
-	case Canceled: // says nothing of success
+		h.success.observe(now, h.cfg.Decay, mostOutcomes, 0, 1)
+	case Canceled: // says nothing
+		return
 	}
 	s := max(h.success.shrunk(now, h.cfg.Decay, 1), 1e-3)
 	h.factor.Store(math.Float32bits(1 + failureCost*(1-s)/s))
 }
 
 // scheduleTrial says when a trial may leave, should the host look bad: at once
-// after one that went well, otherwise after a while.
+// after one that went well, otherwise a while after the last request of which
+// something was heard had left. An answer to what left long ago puts off nothing.
 func (h *Host) scheduleTrial(now time.Duration, o Outcome, expected float32, trial bool) {
-	wait, passed := h.cfg.TrialEvery, int64(0)
-	switch {
-	case o.Kind == Failure:
-		wait = max(wait, min(o.RetryAfter, h.cfg.MaxRest))
-	case o.Kind == Success && trial &&
-		(float32(o.Latency.Seconds()) < encouraging*expected || h.Factor() > 1+alike):
-		wait, passed = 0, passes
+	if o.Kind == Success && trial && (float32(o.Latency.Seconds()) < encouraging*expected || h.Factor() > 1+alike) {
+		h.passed.Store(passes)
+		h.trialDue.Store(int64(now))
+		return
 	}
-	h.passed.Store(passed)
-	h.trialDue.Store(int64(now + wait))
+	due := now - o.Latency + h.cfg.TrialEvery
+	if o.Kind == Failure {
+		due = max(due, now+min(o.RetryAfter, h.cfg.MaxRest))
+	}
+	if int64(due) > h.trialDue.Load() {
+		h.passed.Store(0)
+		h.trialDue.Store(int64(due))
+	}
 }
 
 // Prediction is what one more request on a host may expect.

@@ -20,9 +20,10 @@ func (m *mean) faded(now, decay time.Duration) float32 {
 	return m.weight * float32(math.Exp(-float64(now-m.last)/float64(decay)))
 }
 
-func (m *mean) observe(now, decay time.Duration, x float32) {
-	m.weight = min(m.faded(now, decay), mostWeight-1) + 1
-	m.value += (x - m.value) / m.weight
+// observe takes in a sample of a weight in (0, 1]. The weight of all is at most most.
+func (m *mean) observe(now, decay time.Duration, most, x, weight float32) {
+	m.weight = min(m.faded(now, decay), most-weight) + weight
+	m.value += (x - m.value) * weight / m.weight
 	m.last = max(m.last, now)
 }
 
