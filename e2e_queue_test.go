@@ -14,9 +14,8 @@ func (p pool) limited(n int, options string) string {
 
 // gate holds requests at a backend, and lets them go one at a time.
 type gate struct {
-	free       chan struct{}
-	now, most  atomic.Int64
-	concurrent int
+	free      chan struct{}
+	now, most atomic.Int64
 }
 
 func newGate() *gate { return &gate{free: make(chan struct{})} }
