@@ -3,6 +3,7 @@ package portico_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -171,6 +172,9 @@ func TestRetryBudget(t *testing.T) {
 		s := startSite(t, "", siteConfig{http: p.proxy("lb_retries 4\nlb_policy weighted {\n" + option + "\n}")})
 		if got := s.shares(n, 4, "/"); got["502"] != n {
 			t.Errorf("%s: answers %v, want 502 only", option, got)
+		}
+		if list := admin(t, http.MethodGet, upstreamsPath, "").Body.String(); strings.Contains(list, "budget") {
+			t.Errorf("what ends the retries was dialed: %s", list)
 		}
 		for _, b := range p {
 			attempts[option] += b.view(t).Requests["connect_error"]

@@ -1,7 +1,6 @@
 package lbpolicy
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -32,10 +31,19 @@ func exhausted(tr *trip) *reverseproxy.Upstream {
 	if tr.last != nil {
 		last = tr.last.Error()
 	}
-	// What could be taken for a placeholder or a part of an address.
-	last = strings.NewReplacer("{", "(", "}", ")", "/", "|").Replace(last)
 	return &reverseproxy.Upstream{
 		Host: new(reverseproxy.Host),
-		Dial: fmt.Sprintf("retry budget exhausted (the last attempt: %s):0-1", last),
+		Dial: "retry budget exhausted (the last attempt " + plain(last) + "):0-1", // no single port
 	}
+}
+
+// plain leaves out of a text what could be taken for a placeholder or a part of
+// an address.
+func plain(text string) string {
+	return strings.Map(func(c rune) rune {
+		if strings.ContainsRune(":/[]{}|%\\", c) {
+			return ' '
+		}
+		return c
+	}, text)
 }

@@ -269,3 +269,19 @@ func TestSlowStart(t *testing.T) {
 		}
 	})
 }
+
+// What ends the retries can never be dialed, whatever the last error says.
+func TestExhaustedCannotBeDialed(t *testing.T) {
+	for _, last := range []error{
+		nil,
+		errors.New("dial tcp 127.0.0.1:80: connect: connection refused"),
+		errors.New("dial tcp [::1]:80: {env.HOME} unix//run/x.sock|0200 100%"),
+		errors.New(`lookup a\b: no such host`),
+	} {
+		up := exhausted(&trip{last: last})
+		dial := caddy.NewReplacer().ReplaceAll(up.Dial, "")
+		if addr, err := caddy.ParseNetworkAddress(dial); err == nil && addr.PortRangeSize() == 1 {
+			t.Errorf("after %v: %q is an address", last, dial)
+		}
+	}
+}
