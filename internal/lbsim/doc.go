@@ -7,9 +7,9 @@
 // the same result each time. [Table] plays all of them and prints one table.
 //
 // Portico's policies run as they are: the pure cores of lbpolicy. Those of Caddy,
-// HAProxy and nginx are models, written after their sources or documentation (see
-// models.go and peers.go); none of them has passive health checks on, as by
-// default in Caddy. Nothing is tuned for a scenario.
+// HAProxy, nginx and Finagle are models, written after their sources (see
+// models.go and peers.go). They have no health checks, as is the default in
+// Caddy, but for one that has passive ones. Nothing is tuned for a scenario.
 //
 // What it leaves out: the time that the proxy itself takes, connections, bodies,
 // and other proxies in front of the same backends.

@@ -8,10 +8,12 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/caddy-portico/portico/lbpolicy/estimate"
 	"github.com/caddy-portico/portico/lbpolicy/pick"
 )
 
@@ -90,6 +92,43 @@ func TestLeastRequestIsLeastConn(t *testing.T) {
 		got, want := pick.LeastRequest(c, 0, rng), fewest(rif, rng)
 		if rif[got] != rif[want] {
 			t.Fatalf("%v: chose %d, least_conn %d", rif, got, want)
+		}
+	}
+}
+
+// With passive health checks, a backend that has failed gets nothing for ten
+// seconds, and when all have failed there is nobody to ask.
+func TestPassiveHealthChecks(t *testing.T) {
+	p := PassiveLeastConn.New(2, rand.New(rand.NewPCG(1, 1)))
+	p.End(0, 0, estimate.Outcome{Kind: estimate.Failure})
+	for now := range 10 * time.Second / time.Second {
+		if i := p.Pick(now*time.Second, []int{0, 5}, 0); i != 1 {
+			t.Fatalf("after %d s: chose %d", now, i)
+		}
+	}
+	p.End(9*time.Second, 1, estimate.Outcome{Kind: estimate.Failure})
+	if i := p.Pick(9*time.Second, []int{0, 0}, 0); i != -1 {
+		t.Errorf("all have failed: chose %d", i)
+	}
+	if i := p.Pick(10*time.Second, []int{0, 0}, 0); i != 0 {
+		t.Errorf("the first is forgiven: chose %d", i)
+	}
+}
+
+// Where nobody is available, requests fail at once, or are tried again.
+func TestNobodyAvailable(t *testing.T) {
+	nobody := Contestant{"nobody", func(int, *rand.Rand) Policy {
+		return blind(func(time.Duration, []int, uint64) int { return -1 })
+	}}
+	s := Scenario{Backends: alike(2, 0, web), Rate: 100, Duration: time.Second}
+	r := Run(&s, nobody, 1)
+	if r.Errors(0, s.Duration) != 1 || len(r.attempts) != 0 {
+		t.Errorf("%.0f %% errors, %d attempts", 100*r.Errors(0, s.Duration), len(r.attempts))
+	}
+	s.Retry = 2 * time.Second
+	for _, o := range Run(&s, nobody, 1).requests {
+		if o.ok || o.took < s.Retry || o.took > s.Retry+tryInterval {
+			t.Fatalf("%+v, want an error after about 2 s", o)
 		}
 	}
 }

@@ -1,11 +1,13 @@
 package lbsim
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/caddy-portico/portico/lbpolicy/eject"
 	"github.com/caddy-portico/portico/lbpolicy/estimate"
+	"github.com/caddy-portico/portico/lbpolicy/hashing"
 	"github.com/caddy-portico/portico/lbpolicy/pick"
 )
 
@@ -56,6 +58,32 @@ var (
 		return p
 	}}
 )
+
+// Hash sends each client to its host.
+var Hash = Contestant{"hash", func(n int, _ *rand.Rand) Policy {
+	m := hashing.NewMaglev(hashNodes(n))
+	return blind(func(_ time.Duration, _ []int, key uint64) int { return m.Pick(key, nil) })
+}}
+
+// BoundedHash does so until the host has 1.25 times its share of the requests.
+var BoundedHash = Contestant{"hash, load_bound 1.25", func(n int, _ *rand.Rand) Policy {
+	m := hashing.NewMaglev(hashNodes(n))
+	return blind(func(_ time.Duration, rif []int, key uint64) int {
+		total := 0
+		for _, r := range rif {
+			total += r
+		}
+		return m.Pick(key, func(i int) bool { return rif[i] < hashing.Capacity(1.25, total, 1, float64(n)) })
+	})
+}}
+
+func hashNodes(n int) []hashing.Node {
+	nodes := make([]hashing.Node, n)
+	for i := range nodes {
+		nodes[i] = hashing.Node{ID: hashing.Sum(fmt.Sprintf("10.0.0.%d:8080", i)), Weight: 1}
+	}
+	return nodes
+}
 
 func candidates(pool []pick.Candidate, rif []int) []pick.Candidate {
 	for i := range pool {

@@ -25,6 +25,9 @@ type Scenario struct {
 	Proxies int
 	// Patience is after how long clients give up. 0: never.
 	Patience time.Duration
+	// Hot is the part of the requests that come from one client. The others are
+	// all from different ones.
+	Hot float64
 	// Sick names the backends whose share is of interest.
 	Sick []int
 }
@@ -126,7 +129,11 @@ func (r *run) handle(e event) {
 func (r *run) arrive(now time.Duration) {
 	next := now + time.Duration(r.arrivals.ExpFloat64()/r.rate(now)*float64(time.Second))
 	if next < r.Duration {
-		r.events.add(event{at: next, kind: arrival, req: &request{arrived: next, key: r.arrivals.Uint64()}})
+		key := r.arrivals.Uint64()
+		if r.Hot > 0 && r.arrivals.Float64() < r.Hot {
+			key = 0
+		}
+		r.events.add(event{at: next, kind: arrival, req: &request{arrived: next, key: key}})
 	}
 }
 
@@ -135,6 +142,10 @@ func (r *run) proxy(q *request) *proxy { return &r.proxies[q.key%uint64(len(r.pr
 func (r *run) dispatch(q *request) {
 	p := r.proxy(q)
 	i := p.policy.Pick(r.now, p.rif, q.key)
+	if i < 0 { // Caddy answers 503, or tries again
+		r.conclude(q, false, true)
+		return
+	}
 	p.rif[i]++
 	q.backend, q.sent, q.rif = i, r.now, p.rif[i]
 	p.policy.Begin(r.now, i)
@@ -184,9 +195,14 @@ func (r *run) outcome(q *request, kind estimate.Kind, dial bool) {
 	p.rif[i]--
 	q.attempt++
 	p.policy.End(r.now, i, estimate.Outcome{Kind: kind, Latency: r.now - q.sent, RIF: q.rif})
-	if kind == estimate.Failure && dial && r.now-q.arrived < r.Retry {
+	r.conclude(q, kind == estimate.Success, kind == estimate.Failure && dial)
+}
+
+// conclude ends a request, or lets it be tried again.
+func (r *run) conclude(q *request, ok, again bool) {
+	if again && r.now-q.arrived < r.Retry {
 		r.events.add(event{at: r.now + tryInterval, kind: retry, req: q})
 		return
 	}
-	r.result.ended(q.arrived, r.now-q.arrived, kind == estimate.Success)
+	r.result.ended(q.arrived, r.now-q.arrived, ok)
 }

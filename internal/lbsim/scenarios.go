@@ -1,154 +1,127 @@
 package lbsim
 
 import (
-	"math"
-	"math/rand/v2"
+	"slices"
 	"time"
 )
 
+// sec keeps the tables short.
+const sec = time.Second
+
 // Scenarios are what the table shows.
 func Scenarios() []Scenario {
-	const s = time.Second
-	web := Lognormal(20*time.Millisecond, 0.5)
-	pool := func(n, servers int, service Service) []Backend {
-		p := make([]Backend, n)
-		for i := range p {
-			p[i] = Backend{Service: service, Servers: servers}
+	return slices.Concat(ofEquals(), ofSlow(), ofChange(), ofFailure(), ofOutage())
+}
+
+// steady is a minute of requests at a rate; the first sick backends are of interest.
+func steady(name string, rate float64, sick int, p []Backend, more ...func(*Scenario)) Scenario {
+	sc := Scenario{Name: name, Backends: p, Rate: rate, Duration: 60 * sec, Warm: 10 * sec}
+	for i := range sick {
+		sc.Sick = append(sc.Sick, i)
+	}
+	for _, set := range more {
+		set(&sc)
+	}
+	return sc
+}
+
+// In ofEquals, all backends are alike: there is nothing to win.
+func ofEquals() []Scenario {
+	bursts := func(sc *Scenario) {
+		for at := 20 * sec; at <= 50*sec; at += 10 * sec {
+			sc.Bursts = append(sc.Bursts, Burst{at, at + 2*sec, 3})
 		}
-		return p
 	}
-	with := func(p []Backend, sick []int, phases ...Phase) []Backend {
-		for _, i := range sick {
-			p[i].Phases = phases
-		}
-		return p
-	}
-	slow := func(f float64) Phase { return Phase{Slow: f} }
-	one, two, none := []int{0}, []int{0, 1}, []int(nil)
-	sc := func(name string, rate float64, sick []int, p []Backend) Scenario {
-		return Scenario{Name: name, Backends: p, Rate: rate, Sick: sick, Duration: 60 * s, Warm: 10 * s}
-	}
+	proxies := func(sc *Scenario) { sc.Proxies = 4 }
+	hot := func(sc *Scenario) { sc.Hot = 1.0 / 3 }
 	return []Scenario{
-		sc("3 alike", 300, none, pool(3, 0, web)),
-		sc("3 alike, queueing, 70 %", 420, none, pool(3, 4, web)),
-		sc("3 alike, queueing, 90 %", 540, none, pool(3, 4, web)),
-		sc("16 alike, one server each, 80 %", 640, none, pool(16, 1, web)),
-		sc("1 of 3 3× slower", 300, one, with(pool(3, 0, web), one, slow(3))),
-		sc("1 of 3 3× slower, queueing", 300, one, with(pool(3, 4, web), one, slow(3))),
-		sc("2 of 16 16× slower", 1000, two, with(pool(16, 0, web), two, slow(16))),
-		sc("2 of 16 16× slower, queueing", 1000, two, with(pool(16, 4, web), two, slow(16))),
-		sc("1 of 4 10× slower for 20 s", 400, one,
-			with(pool(4, 0, web), one, Phase{From: 20 * s, Slow: 10}, Phase{From: 40 * s})),
-		sc("1 of 4 10× slower for 20 s, queueing", 400, one,
-			with(pool(4, 4, web), one, Phase{From: 20 * s, Slow: 10}, Phase{From: 40 * s})),
-		sc("1 of 3 answers 503 in 1 ms", 300, one, with(pool(3, 0, web), one, Phase{Mode: FastFailing})),
-		sc("1 of 3 refuses", 300, one, with(pool(3, 0, web), one, Phase{From: 20 * s, Mode: Refusing})),
-		{
-			Name: "1 of 3 refuses, lb_try_duration 5s", Backends: with(pool(3, 0, web), one, Phase{From: 20 * s, Mode: Refusing}),
-			Rate: 300, Sick: one, Duration: 60 * s, Warm: 10 * s, Retry: 5 * s,
-		},
-		sc("1 of 3 a black hole", 300, one, with(pool(3, 0, web), one, Phase{From: 20 * s, Mode: BlackHole})),
-		{
-			Name: "1 of 3 hangs, clients leave after 2 s", Backends: with(pool(3, 0, web), one, Phase{From: 20 * s, Mode: Hanging}),
-			Rate: 300, Sick: one, Duration: 60 * s, Warm: 10 * s, Patience: 2 * s,
-		},
-		{
-			Name: "4 alike, queueing, bursts of 3×", Backends: pool(4, 4, web), Rate: 350, Duration: 60 * s, Warm: 10 * s,
-			Bursts: []Burst{{20 * s, 22 * s, 3}, {30 * s, 32 * s, 3}, {40 * s, 42 * s, 3}, {50 * s, 52 * s, 3}},
-		},
-		sc("4 alike, 5 % take 20×", 400, none, pool(4, 0, Bimodal(5*time.Millisecond, 100*time.Millisecond, 0.05))),
-		sc("4 CPU-bound (1 server), 75 %", 150, none, pool(4, 1, Exponential(20*time.Millisecond))),
-		sc("4 CPU-bound, one 2× slower", 130, one, with(pool(4, 1, Exponential(20*time.Millisecond)), one, slow(2))),
-		{
-			Name: "1 request/s, 1 of 3 10× slower", Backends: with(pool(3, 0, web), one, slow(10)),
-			Rate: 1, Sick: one, Duration: 1800 * s, Warm: 60 * s,
-		},
-		sc("3 alike, 1 request/s", 1, one, pool(3, 0, web)),
-		sc("50 alike, 5 of them 8× slower", 2000, []int{0, 1, 2, 3, 4}, with(pool(50, 0, web), []int{0, 1, 2, 3, 4}, slow(8))),
-		sc("2 fast, 1 3× slower, queueing, 85 % of all", 396, one, with(pool(3, 4, web), one, slow(3))),
-		sc("2 fast, 1 3× slower, queueing, 95 % of all", 443, one, with(pool(3, 4, web), one, slow(3))),
-		sc("8 of speeds 1 … 4×, queueing, 75 %", 620, []int{7}, speeds(pool(8, 4, web))),
-		sc("all pause 300 ms every 10 s", 400, none, pauses(pool(4, 0, web))),
-		sc("rolling restart", 400, none, rolling(pool(4, 0, web))),
-		{
-			Name: "4 proxies, 8 queueing, one 4× slower", Backends: with(pool(8, 4, web), one, slow(4)),
-			Rate: 1000, Sick: one, Duration: 60 * s, Warm: 10 * s, Proxies: 4,
-		},
-		{
-			Name: "4 proxies, 8 alike, queueing, 80 %", Backends: pool(8, 4, web),
-			Rate: 1280, Sick: one, Duration: 60 * s, Warm: 10 * s, Proxies: 4,
-		},
-		sc("cold start, 5× to 1× in 30 s", 400, one, with(pool(4, 0, web), one,
-			Phase{Slow: 5}, Phase{From: 20 * s, Slow: 3}, Phase{From: 30 * s, Slow: 2}, Phase{From: 40 * s})),
-		sc("4 alike, 1 % are long polls of 20 s", 400, one, pool(4, 0, Bimodal(20*time.Millisecond, 20*s, 0.01))),
-		sc("4 of wandering speeds, queueing, 60 %", 400, one, wandering(pool(4, 4, web))),
-		sc("1 of 2 3× slower", 100, one, with(pool(2, 0, web), one, slow(3))),
-		sc("1 of 2 3× slower, queueing, 80 % of all", 213, one, with(pool(2, 4, web), one, slow(3))),
-		sc("3 alike of 1 ms, one 3× slower, 3000/s", 3000, one, with(pool(3, 0, Lognormal(time.Millisecond, 0.5)), one, slow(3))),
-		sc("all fail for 10 s, queueing, 70 %", 560, one, with(pool(4, 4, web), []int{0, 1, 2, 3}, Phase{From: 20 * s, Mode: FastFailing}, Phase{From: 30 * s})),
-		sc("all refuse for 10 s, queueing, 70 %", 560, one, with(pool(4, 4, web), []int{0, 1, 2, 3}, Phase{From: 20 * s, Mode: Refusing}, Phase{From: 30 * s})),
-		sc("all 10× slower for 5 s", 400, one, with(pool(4, 0, web), []int{0, 1, 2, 3}, Phase{From: 20 * s, Slow: 10}, Phase{From: 25 * s})),
-		sc("all but one refuse for 10 s, queueing, 70 %", 560, one, with(pool(4, 4, web), []int{0, 1, 2}, Phase{From: 20 * s, Mode: Refusing}, Phase{From: 30 * s})),
-		sc("all fail half the time", 300, one, failing(pool(3, 0, web), 0.5, 0.5, 0.5)),
-		sc("one fails 5 %, the others 1 %", 300, one, failing(pool(3, 0, web), 0.05, 0.01, 0.01)),
-		sc("1 upstream", 50, none, pool(1, 0, web)),
+		steady("1 upstream", 50, 0, alike(1, 0, web)),
+		steady("3 alike", 300, 0, alike(3, 0, web)),
+		steady("3 alike, 1 request/s", 1, 0, alike(3, 0, web), halfHour),
+		steady("3 alike, queueing, 70 %", 420, 0, alike(3, 4, web)),
+		steady("3 alike, queueing, 90 %", 540, 0, alike(3, 4, web)),
+		steady("16 alike, one server each, 80 %", 640, 0, alike(16, 1, web)),
+		steady("4 CPU-bound (1 server), 75 %", 150, 0, alike(4, 1, Exponential(20*time.Millisecond))),
+		steady("4 alike, queueing, bursts of 3×", 350, 0, alike(4, 4, web), bursts),
+		steady("4 alike, 5 % take 20×", 400, 0, alike(4, 0, Bimodal(5*time.Millisecond, 100*time.Millisecond, 0.05))),
+		steady("4 alike, 1 % are long polls of 20 s", 400, 0, alike(4, 0, Bimodal(20*time.Millisecond, 20*sec, 0.01))),
+		steady("4 proxies, 8 alike, queueing, 80 %", 1280, 0, alike(8, 4, web), proxies),
+		steady("5 alike, queueing, a third from one client", 500, 0, alike(5, 4, web), hot),
 	}
 }
 
-// speeds makes each slower than the one before, the last 4×.
-func speeds(p []Backend) []Backend {
-	for i := range p {
-		p[i].Phases = []Phase{{Slow: 1 + 3*float64(i)/float64(len(p)-1)}}
+// halfHour is for rates at which little happens in a minute.
+func halfHour(sc *Scenario) { sc.Duration, sc.Warm = 1800*sec, 60*sec }
+
+// In ofSlow, some are slower than the others all the time.
+func ofSlow() []Scenario {
+	proxies := func(sc *Scenario) { sc.Proxies = 4 }
+	cpu := Exponential(20 * time.Millisecond)
+	return []Scenario{
+		steady("1 of 2 3× slower", 100, 1, sick(1, alike(2, 0, web), slow(3))),
+		steady("1 of 3 3× slower", 300, 1, sick(1, alike(3, 0, web), slow(3))),
+		steady("1 of 3 3× slower, queueing", 300, 1, sick(1, alike(3, 4, web), slow(3))),
+		steady("1 of 3 3× slower, 1 ms, 3000/s", 3000, 1, sick(1, alike(3, 0, Lognormal(time.Millisecond, 0.5)), slow(3))),
+		steady("1 of 3 10× slower, 1 request/s", 1, 1, sick(1, alike(3, 0, web), slow(10)), halfHour),
+		steady("2 of 16 16× slower", 1000, 2, sick(2, alike(16, 0, web), slow(16))),
+		steady("2 of 16 16× slower, queueing", 1000, 2, sick(2, alike(16, 4, web), slow(16))),
+		steady("5 of 50 8× slower", 2000, 5, sick(5, alike(50, 0, web), slow(8))),
+		steady("4 CPU-bound, one 2× slower", 130, 1, sick(1, alike(4, 1, cpu), slow(2))),
+		steady("4 proxies, 1 of 8 4× slower, queueing", 1000, 1, sick(1, alike(8, 4, web), slow(4)), proxies),
+		// The slow ones are needed here: the fast ones alone could not serve all.
+		steady("1 of 2 3× slower, queueing, 80 % of all", 213, 1, sick(1, alike(2, 4, web), slow(3))),
+		steady("1 of 3 3× slower, queueing, 85 % of all", 396, 1, sick(1, alike(3, 4, web), slow(3))),
+		steady("1 of 3 3× slower, queueing, 95 % of all", 443, 1, sick(1, alike(3, 4, web), slow(3))),
+		steady("8 of speeds 1 … 4×, queueing, 75 %", 620, 0, speeds(alike(8, 4, web))),
 	}
-	return p
 }
 
-// pauses lets each stand still for 300 ms every 10 s, one after the other:
-// what arrives meanwhile takes longer, as in a garbage collection.
-func pauses(p []Backend) []Backend {
-	for i := range p {
-		for at := time.Duration(i) * 2 * time.Second; at < time.Minute; at += 10 * time.Second {
-			p[i].Phases = append(p[i].Phases, Phase{From: at, Slow: 10}, Phase{From: at + 300*time.Millisecond})
-		}
+// In ofChange, speeds change.
+func ofChange() []Scenario {
+	tenfold := between(20*sec, 40*sec, slow(10))
+	warming := []Phase{slow(5), {From: 20 * sec, Slow: 3}, {From: 30 * sec, Slow: 2}, {From: 40 * sec}}
+	return []Scenario{
+		steady("1 of 4 10× slower for 20 s", 400, 1, sick(1, alike(4, 0, web), tenfold...)),
+		steady("1 of 4 10× slower for 20 s, queueing", 400, 1, sick(1, alike(4, 4, web), tenfold...)),
+		steady("1 of 4 warms up, 5× to 1×", 400, 1, sick(1, alike(4, 0, web), warming...)),
+		steady("4 pause 300 ms every 10 s in turn", 400, 0, pauses(alike(4, 0, web))),
+		steady("4 of wandering speeds, queueing, 60 %", 400, 0, wandering(alike(4, 4, web))),
+		steady("all 10× slower for 5 s", 400, 0, sick(4, alike(4, 0, web), between(20*sec, 25*sec, slow(10))...)),
 	}
-	return p
 }
 
-// rolling takes one after the other away for 5 s.
-func rolling(p []Backend) []Backend {
-	for i := range p {
-		at := time.Duration(15+8*i) * time.Second
-		p[i].Phases = []Phase{{From: at, Mode: Refusing}, {From: at + 5*time.Second}}
+// In ofFailure, some fail.
+func ofFailure() []Scenario {
+	from := func(m Mode) Phase { return Phase{From: 20 * sec, Mode: m} }
+	retry := func(sc *Scenario) { sc.Retry = 5 * sec }
+	patience := func(sc *Scenario) { sc.Patience = 2 * sec }
+	return []Scenario{
+		steady("1 of 3 answers 503 in 1 ms", 300, 1, sick(1, alike(3, 0, web), Phase{Mode: FastFailing})),
+		steady("1 of 3 refuses", 300, 1, sick(1, alike(3, 0, web), from(Refusing))),
+		steady("1 of 3 refuses, lb_try_duration 5s", 300, 1, sick(1, alike(3, 0, web), from(Refusing)), retry),
+		steady("1 of 3 a black hole", 300, 1, sick(1, alike(3, 0, web), from(BlackHole))),
+		steady("1 of 3 hangs, clients leave after 2 s", 300, 1, sick(1, alike(3, 0, web), from(Hanging)), patience),
+		steady("1 of 3 fails 5 %, the others 1 %", 300, 1, failing(alike(3, 0, web), 0.05, 0.01, 0.01)),
+		steady("rolling restart", 400, 0, rolling(alike(4, 0, web))),
 	}
-	return p
 }
 
-// wandering gives each a speed that goes its own way, second by second (an
-// autoregressive process of order one), as with neighbours on the same machine.
-func wandering(p []Backend) []Backend {
-	rng := rand.New(rand.NewPCG(7, 7))
-	for i := range p {
-		x := 0.0
-		for at := time.Duration(0); at < time.Minute; at += time.Second {
-			x = 0.9*x + 0.25*rng.NormFloat64()
-			p[i].Phases = append(p[i].Phases, Phase{From: at, Slow: math.Exp(x)})
-		}
+// In ofOutage, all or nearly all fail.
+func ofOutage() []Scenario {
+	outage := func(m Mode) []Phase { return between(20*sec, 30*sec, Phase{Mode: m}) }
+	return []Scenario{
+		steady("all fail half the time", 300, 0, failing(alike(3, 0, web), 0.5, 0.5, 0.5)),
+		steady("all fail for 10 s, queueing, 70 %", 560, 0, sick(4, alike(4, 4, web), outage(FastFailing)...)),
+		steady("all refuse for 10 s, queueing, 70 %", 560, 0, sick(4, alike(4, 4, web), outage(Refusing)...)),
+		steady("3 of 4 refuse for 10 s, queueing, 70 %", 560, 3, sick(3, alike(4, 4, web), outage(Refusing)...)),
 	}
-	return p
-}
-
-func failing(p []Backend, parts ...float64) []Backend {
-	for i := range p {
-		p[i].Failing = parts[i]
-	}
-	return p
 }
 
 // Contestants are the columns of the table.
 func Contestants() []Contestant {
 	return []Contestant{
-		LeastTime, LeastRequest, Ejecting,
-		LeastConn, RandomChoose, RoundRobin, Random, First, IPHash,
+		LeastTime, LeastRequest, Ejecting, Hash, BoundedHash,
+		LeastConn, PassiveLeastConn, RandomChoose, RoundRobin, Random, First, IPHash,
 		HAProxyLeastConn, NginxLeastConn, PeakEWMA,
 	}
 }

@@ -98,7 +98,7 @@ func TestFailures(t *testing.T) {
 	if rate := h.Snapshot(now).SuccessRate; rate < 0.3 || rate > 0.7 {
 		t.Errorf("success rate %v, want about half", rate)
 	}
-	now = feed(h, now, 1000, ok(20*ms, 1))
+	feed(h, now, 1000, ok(20*ms, 1))
 	if f := h.Factor(); f > 1.2 {
 		t.Errorf("factor %v after 1000 successes, want nearly 1", f)
 	}
