@@ -136,7 +136,8 @@ func runLBCost(b *bench) error {
 	}
 	server, contestants, err := b.startCaddy("", nil,
 		lbSite(lbBaseline, "least_conn", upstreams), lbSite("least_time", "least_time", upstreams),
-		lbSite("least_request", "least_request", upstreams), lbSite("sticky", "sticky", upstreams))
+		lbSite("least_request", "least_request", upstreams), lbSite("sticky", "sticky", upstreams),
+		lbSite("Caddy round_robin", "round_robin", upstreams))
 	if err != nil {
 		return err
 	}
