@@ -81,7 +81,7 @@ func (d *Detector) eject(h *Host, now time.Duration, why Reason) bool {
 		}
 	}
 	n := len(d.hosts)
-	if n < 2 || out > 0 && float64(out+1) > d.cfg.MaxEjected*float64(n) || out+1 >= n {
+	if out > 0 && float64(out+1) > d.cfg.MaxEjected*float64(n) || out+1 >= n {
 		return false
 	}
 	h.times++

@@ -91,6 +91,12 @@ func TestOutliers(t *testing.T) {
 			[]behaviour{{200, 35, 20 * ms}, {200, 0, 20 * ms}, {200, 30, 20 * ms}, {200, 15, 20 * ms}, {200, 5, 20 * ms}, {200, 10, 20 * ms}, {200, 25, 20 * ms}},
 			nil,
 		},
+		{
+			"all but one may go",
+			Config{MaxEjected: 1, Consecutive: -1},
+			[]behaviour{{200, 90, 20 * ms}, good, {200, 90, 20 * ms}, good, good},
+			map[int]Reason{0: FailurePercentage, 2: FailurePercentage},
+		},
 		{"the only host never goes", Config{}, []behaviour{{200, 100, 20 * ms}}, nil},
 	}
 	for _, tt := range tests {
@@ -224,6 +230,26 @@ func TestGoodIntervalsForgive(t *testing.T) {
 	}
 }
 
+// Never all hosts go, whatever the configuration says.
+func TestOneAlwaysStays(t *testing.T) {
+	_, hosts := pool(Config{Consecutive: 3, MaxEjected: 1}, 3)
+	for _, h := range hosts {
+		// One after the other, so that the others look well at the time.
+		for range 3 {
+			h.Report(ms, true, ms)
+		}
+	}
+	out := 0
+	for _, h := range hosts {
+		if h.out() {
+			out++
+		}
+	}
+	if out != 2 {
+		t.Errorf("%d of 3 ejected, want 2", out)
+	}
+}
+
 func TestRemove(t *testing.T) {
 	d, hosts := pool(Config{Consecutive: 1}, 3)
 	d.Remove(hosts[1])
@@ -231,6 +257,22 @@ func TestRemove(t *testing.T) {
 	hosts[0].Report(0, true, ms)
 	if hosts[0].out() {
 		t.Error("the only host that is left was ejected")
+	}
+}
+
+// A failed trial of the only host that is left does not keep it out.
+func TestTrialOfTheLast(t *testing.T) {
+	d, hosts := pool(Config{Consecutive: 1, MaxEjected: 1}, 2)
+	a := hosts[0]
+	a.Report(0, true, ms)
+	d.Remove(hosts[1])
+	now := 10 * time.Second
+	if !a.Claim(now) {
+		t.Fatal("no trial")
+	}
+	a.Report(now+ms, true, ms)
+	if a.out() {
+		t.Error("the only host is out")
 	}
 }
 

@@ -127,7 +127,16 @@ func TestLongPolls(t *testing.T) {
 	if l := h.Predict(now, 20).Latency; l > 0.025 {
 		t.Errorf("latency %v after a long poll, want about 20 ms", seconds(l))
 	}
-	// Answers to what left long ago do not put off a trial.
+	// An answer to what left long ago neither brings a trial forward
+	if n := pass(h, now, 1000); n != 1 {
+		t.Fatalf("%d trials long after the last answer, want 1", n)
+	}
+	h.End(now, ok(ms, 20))
+	h.End(now, ok(20*time.Second, 20))
+	if n := pass(h, now+time.Second, 1000); n != 0 {
+		t.Errorf("%d trials soon after an answer, because of the end of a long poll", n)
+	}
+	// nor puts it off.
 	for range 10 {
 		now += time.Second
 		h.End(now, ok(20*time.Second, 20))
@@ -234,19 +243,21 @@ func TestTrials(t *testing.T) {
 
 func TestTrialsAfterFailures(t *testing.T) {
 	h := NewHost(Config{})
-	now := feed(h, 0, 10, Outcome{Kind: Failure, Latency: ms, RIF: 1, RetryAfter: time.Minute})
-	if n := pass(h, now+59*time.Second, 1000); n != 0 {
+	now := feed(h, 0, 300, Outcome{Kind: Failure, Latency: ms, RIF: 1, RetryAfter: 10 * time.Second})
+	if n := pass(h, now+9*time.Second, 1000); n != 0 {
 		t.Fatalf("%d trials before Retry-After", n)
 	}
-	now += time.Minute
+	now += 10 * time.Second
+	trials := 0
 	pass(h, now, passes-1)
 	for h.Trial(now) {
+		trials++
 		h.Begin(now)
 		now += 20 * ms
 		h.End(now, ok(20*ms, 1))
 	}
-	if f := h.Factor(); f > 1+alike {
-		t.Errorf("factor %v after successful trials, want at most %v", f, 1+alike)
+	if f := h.Factor(); f > 1+alike || trials > 30 {
+		t.Errorf("factor %v after %d successful trials, want at most %v after 30", f, trials, 1+alike)
 	}
 	feed(h, now, 10, Outcome{Kind: Failure, RIF: 1, RetryAfter: 24 * time.Hour})
 	if n := pass(h, now+6*time.Minute, 1000); n != 1 {

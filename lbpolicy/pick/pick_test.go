@@ -177,6 +177,14 @@ func TestLeastTime(t *testing.T) {
 	alike := func() *estimate.Host { return host(12*ms, estimate.Success, 100) }
 	slow := func() *estimate.Host { return host(30*ms, estimate.Success, 100) }
 	bad := func() *estimate.Host { return host(1*ms, estimate.Failure, 100) }
+	broken := func() *estimate.Host { // of known latency
+		h := fast()
+		for range 100 {
+			h.Begin(time.Second)
+			h.End(time.Second, estimate.Outcome{Kind: estimate.Failure, Latency: ms, RIF: 1})
+		}
+		return h
+	}
 	fresh := func() *estimate.Host { return estimate.NewHost(estimate.Config{}) }
 	hung := func() *estimate.Host { h := fast(); h.Begin(0); return h }
 	busyFresh := func() *estimate.Host { h := fresh(); h.Begin(0); return h }
@@ -201,6 +209,7 @@ func TestLeastTime(t *testing.T) {
 		{"but one request at a time", hosts{slow(), fast(), busyFresh()}, []int{0, 1, 0}, []int{1}},
 		{"the silent is as slow as it is silent", hosts{hung(), slow()}, []int{0, 0}, []int{1}},
 		{"a new one that is busy rather than one that fails", hosts{bad(), busyFresh()}, []int{0, 1}, []int{1}},
+		{"the same, if its latency is known", hosts{broken(), busyFresh()}, []int{0, 1}, []int{1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
