@@ -59,6 +59,23 @@ func TestBalanceTransports(t *testing.T) {
 	}
 }
 
+// HTTP/3 as well: the upstream is another site of the same Caddy.
+func TestBalanceHTTP3(t *testing.T) {
+	s := startSite(t, "", siteConfig{
+		http:  "reverse_proxy $HTTPS {\nlb_policy least_time\ntransport http {\nversions 3\ntls_insecure_skip_verify\ntls_server_name site.test\n}\n}",
+		https: "respond {http.request.proto}",
+	})
+	for range 5 {
+		if e := s.get("/"); string(e.body) != "HTTP/3.0" {
+			t.Fatalf("answer %d %s, want HTTP/3.0", e.status, e.body)
+		}
+	}
+	b := &backend{testOrigin: &testOrigin{addr: s.vars["$HTTPS"]}}
+	if n := b.view(t).Requests["2xx"]; n != 5 {
+		t.Errorf("counted %d requests, want 5", n)
+	}
+}
+
 // A WebSocket goes through, counts as one request in flight, and holds its slot
 // until it is closed.
 func TestBalanceWebSocket(t *testing.T) {

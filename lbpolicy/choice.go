@@ -49,9 +49,9 @@ func newChoice(b *balancer, pool reverseproxy.UpstreamPool, tr *trip) *choice {
 // recycle gives the slices back, with nothing in them that could keep an upstream alive.
 func (c *choice) recycle() {
 	clear(c.own[:cap(c.own)])
-	clear(c.hosts)
-	clear(c.entries)
-	clear(c.sub)
+	clear(c.hosts[:cap(c.hosts)])
+	clear(c.entries[:cap(c.entries)])
+	clear(c.sub[:cap(c.sub)])
 	*c = choice{
 		index: c.index[:0], candidates: c.candidates[:0], hosts: c.hosts[:0],
 		refused: c.refused[:0], own: c.own[:0], entries: c.entries[:0], sub: c.sub[:0],

@@ -69,10 +69,10 @@ type Ejection struct {
 	Interval caddy.Duration `json:"interval,omitempty"`
 
 	// How long an upstream is ejected the first time; each time soon after that
-	// adds as much. Default: `30s`.
+	// adds as much. Default: `10s`.
 	For caddy.Duration `json:"for,omitempty"`
 
-	// The longest time it is ejected for. Default: `5m`, or `for` if that is longer.
+	// The longest time it is ejected for. Default: `1m`, or `for` if that is longer.
 	UpTo caddy.Duration `json:"up_to,omitempty"`
 
 	// The percentage of the pool that may be ejected at a time; one of two
