@@ -145,6 +145,43 @@ func TestStateOverReload(t *testing.T) {
 	}
 }
 
+// A request that is under way over a reload ends well and is counted, and the
+// connections of a configuration that is gone are closed.
+func TestInFlightOverReload(t *testing.T) {
+	p := startPool(t, 1)
+	release := make(chan struct{})
+	p[0].set(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-release
+		}
+		fmt.Fprint(w, "done")
+	})
+	s := startSite(t, "", siteConfig{http: p.proxy("lb_policy least_time")})
+	e := s.sendTo("/slow")
+	eventually(t, "the request to arrive", func() bool { return p[0].requests.Load() == 1 })
+	loaded := make(chan struct{})
+	go func() {
+		defer close(loaded)
+		s.load(siteConfig{http: "header X-Reload 1\n" + p.proxy("lb_policy sticky")})
+	}()
+	eventually(t, "the new configuration", func() bool { return s.get("/").header.Get("X-Reload") == "1" })
+	if v := p[0].view(t); v.InFlight != 1 {
+		t.Errorf("in flight: %d, want the one of the old configuration", v.InFlight)
+	}
+	close(release)
+	s.wait(e, "the end", func() bool { return e.done })
+	<-loaded
+	if string(e.body) != "done" {
+		t.Errorf("answer %d %s %v", e.status, e.body, e.err)
+	}
+	eventually(t, "the request to be counted", func() bool {
+		v := p[0].view(t)
+		return v.InFlight == 0 && v.Requests["2xx"] == uint64(p[0].requests.Load())
+	})
+	s.load(siteConfig{http: "respond ok"})
+	eventually(t, "the connections to be closed", func() bool { return p[0].conns.Load() == 0 })
+}
+
 // Every attempt is counted once, however many policies and proxies are in front
 // of an upstream; active health checks are no attempts.
 func TestEveryAttemptOnce(t *testing.T) {
