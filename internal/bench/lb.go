@@ -21,7 +21,7 @@ type lbScenario struct {
 const (
 	lbMean   = 20 * time.Millisecond // of a backend's service time, exponentially distributed
 	lbPlaces = 4                     // requests a backend serves at a time; others wait there
-	lbLoad   = 0.6
+	lbLoad   = 0.5
 	lbRate   = lbLoad * 3 * lbPlaces / 0.020 // requests a second
 	lbWarmUp = 500 * time.Millisecond        // of each turn, not counted
 )
@@ -55,10 +55,10 @@ func (s lbScenario) run(b *bench) error {
 	for i := range all {
 		all[i] = lbResult{lbContestant: contestants[i]}
 	}
-	dice := rand.New(rand.NewPCG(1, 1))
-	for range b.rounds {
-		for _, i := range dice.Perm(len(all)) { // interleaved, in another order each round
-			s.turn(b, &all[i], dice)
+	for round := range b.rounds {
+		seed := uint64(round)
+		for _, i := range rand.New(rand.NewPCG(seed, 0)).Perm(len(all)) { // interleaved, in another order each round
+			s.turn(b, &all[i], rand.New(rand.NewPCG(seed, 1))) // the same arrivals for everybody
 			if err := b.ctx.Err(); err != nil {
 				return err
 			}
