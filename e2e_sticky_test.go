@@ -1,8 +1,13 @@
 package portico_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -290,5 +295,59 @@ func TestStickyForgetsDeletedCookie(t *testing.T) {
 	}
 	if got != "aaaabab" {
 		t.Errorf("requests went to %s, want aaaa, then b a b in turn", got)
+	}
+}
+
+// A session whose upstream is full goes elsewhere for the time being, and comes
+// back: its cookie stays.
+func TestStickyFull(t *testing.T) {
+	p := startPool(t, 2)
+	release := make(chan struct{})
+	p[0].set(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-release
+		}
+	})
+	s := startSite(t, "", siteConfig{http: p.limited(1, "lb_policy sticky {\nfallback weighted\n}")})
+	v := s.visitor()
+	if home := v.get("/"); home != "a" {
+		t.Fatalf("the session began at %s", home)
+	}
+	slow := s.sendTo("/slow", "Cookie", "lb="+v.cookies["lb"])
+	eventually(t, "a to be full", func() bool { return p[0].view(t).InFlight == 1 })
+	v.set = nil
+	if got := v.get("/"); got != "b" || v.set != nil {
+		t.Errorf("while a is full: %s (cookie %v), want b and no new cookie", got, v.set)
+	}
+	close(release)
+	s.wait(slow, "the end", func() bool { return slow.done })
+	eventually(t, "a to have room", func() bool { return p[0].view(t).InFlight == 0 })
+	if got := v.get("/"); got != "a" {
+		t.Errorf("afterwards the session is at %s, want a", got)
+	}
+}
+
+// Sticky cookies without a secret are signed with a key that is kept in Caddy's
+// storage: what another process with that storage signed counts.
+func TestStickyKeyIsStored(t *testing.T) {
+	p := startPool(t, 2)
+	s := startSite(t, "", siteConfig{http: p.proxy("lb_policy sticky")})
+	s.who("/")
+	key, err := os.ReadFile(filepath.Join(s.dir, "load_balancing", "sticky.key"))
+	if err != nil || len(key) != 32 {
+		t.Fatalf("the key has %d bytes, %v", len(key), err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "load_balancing", "sticky.key"), []byte(strings.Repeat("k", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.load(siteConfig{http: "header X-Reload 1\n" + p.proxy("lb_policy sticky")})
+	mac := hmac.New(sha256.New, []byte(strings.Repeat("k", 32)))
+	fmt.Fprintf(mac, "portico sticky\nlb\n%s", p[1].addr)
+	v := s.visitor()
+	v.cookies["lb"] = base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:18])
+	for range 10 {
+		if got := v.get("/"); got != "b" || v.set != nil {
+			t.Fatalf("a cookie for b led to %s (new cookie %v)", got, v.set)
+		}
 	}
 }
