@@ -22,14 +22,24 @@ const clients = 50
 type testOrigin struct {
 	addr     string
 	requests atomic.Int64
+	conns    atomic.Int64 // open now
 }
 
 func startOrigin(t testing.TB, answer http.HandlerFunc) *testOrigin {
 	o := new(testOrigin)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.requests.Add(1)
 		answer(w, r)
 	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			o.conns.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			o.conns.Add(-1)
+		}
+	}
+	server.Start()
 	t.Cleanup(server.Close)
 	o.addr = server.Listener.Addr().String()
 	return o

@@ -4,12 +4,13 @@
 //	cachehandler   response_cache: a shared HTTP cache
 //	  httpcache      the HTTP semantics, as pure functions
 //	  store          objects, and the tiers that hold them
+//	lbpolicy       load-balancing policies of reverse_proxy
 //
-// Load-balancing policies (lbpolicy) and request filtering with the hiding of
-// origins (filter) will stand beside it. Names and order of the directives are in caddyfile.go.
+// Request filtering with the hiding of origins (filter) will stand beside them. Names and order of the directives are in caddyfile.go.
 package portico
 
 import (
 	_ "github.com/caddy-portico/portico/cachehandler"
 	_ "github.com/caddy-portico/portico/cachehandler/store/memory"
+	_ "github.com/caddy-portico/portico/lbpolicy"
 )

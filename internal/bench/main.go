@@ -49,6 +49,12 @@ var benchmarks = []struct {
 	{"stampede", "1000 clients at once on a cold key whose origin takes 300 ms", runStampede},
 	{"memory", "600 MB of distinct objects through a store of 64 MiB", runMemory},
 	{"stream", "a body of 1 GiB that is too large to store", runStream},
+	{lbScenarios[0].name, lbScenarios[0].shows, lbScenarios[0].run},
+	{lbScenarios[1].name, lbScenarios[1].shows, lbScenarios[1].run},
+	{lbScenarios[2].name, lbScenarios[2].shows, lbScenarios[2].run},
+	{lbScenarios[3].name, lbScenarios[3].shows, lbScenarios[3].run},
+	{lbScenarios[4].name, lbScenarios[4].shows, lbScenarios[4].run},
+	{"lb-cost", "what load-balancing policies cost in front of backends that cost nothing", runLBCost},
 }
 
 // bench is what the benchmarks share.
@@ -155,12 +161,19 @@ func selected(only string, args []string) ([]string, error) {
 	if len(args) == 0 {
 		return names(), nil
 	}
-	for _, name := range args {
-		if !slices.Contains(names(), name) {
-			return nil, fmt.Errorf("no benchmark %q; there are %s", name, strings.Join(names(), ", "))
+	var wanted []string
+	for _, arg := range args { // "lb" means all whose names begin with "lb-"
+		before := len(wanted)
+		for _, name := range names() {
+			if name == arg || strings.HasPrefix(name, arg+"-") {
+				wanted = append(wanted, name)
+			}
+		}
+		if len(wanted) == before {
+			return nil, fmt.Errorf("no benchmark %q; there are %s", arg, strings.Join(names(), ", "))
 		}
 	}
-	return args, nil
+	return wanted, nil
 }
 
 func counts(list string) ([]int, error) {

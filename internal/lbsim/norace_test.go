@@ -1,0 +1,5 @@
+//go:build !race
+
+package lbsim
+
+const raceDetector = false

@@ -1,0 +1,238 @@
+package estimate
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// The weight of the past is bounded, in samples: a change of the latency shows
+	// after a few dozen answers even on a host that gets thousands a second. The
+	// success rate needs more: it is a mean of zeros and ones.
+	mostLatencies = 64
+	mostOutcomes  = 128
+	// outlandish is how many times the expected latency one answer counts at most:
+	// one long poll among a hundred requests must not make a host look slow.
+	outlandish = 4
+	// trialWeight is the weight left to the past when a trial answers.
+	trialWeight = 4
+	// failureCost is what a failed attempt costs, in times of a successful one.
+	failureCost = 20
+	// silent is how many times the predicted latency must pass without an answer
+	// before silence counts.
+	silent = 3
+	// encouraging is how much better than expected a trial must be for the next
+	// one to be due at once.
+	encouraging = 0.6
+	// alike is up to which Factor a host counts as well.
+	alike = 0.25
+	// passes is how many requests must have gone past a host that looks bad
+	// before it gets another trial, so that trials stay below half a percent of
+	// the requests even where there are few; maxUntried bounds how long that lasts.
+	passes     = 200
+	maxUntried = 5 * time.Minute
+	// patience is how long a trial may take before there is another one.
+	patience = 30 * time.Second
+)
+
+// Host is what is known about one upstream. Use [NewHost].
+type Host struct {
+	cfg Config
+
+	mu      sync.Mutex
+	latency curve
+	success mean
+
+	// What Predict reads, published by End.
+	published publishedCurve
+	factor    atomic.Uint32 // float32: by how much failures lengthen the way to a success
+	waiting   atomic.Int32  // requests without an outcome
+	ended     atomic.Uint64 // outcomes
+	pending   atomic.Int64  // when the first request left since the last outcome, plus 1; or 0
+
+	trialDue atomic.Int64 // when the next trial may leave
+	passed   atomic.Int64 // requests that went past the host since then
+	trialAt  atomic.Int64 // when a trial was granted that has no outcome yet, plus 1; or 0
+}
+
+// NewHost returns a host of which nothing is known.
+func NewHost(cfg Config) *Host {
+	h := &Host{cfg: cfg.withDefaults()}
+	h.factor.Store(math.Float32bits(1))
+	return h
+}
+
+// Begin notes that a request leaves for the host. End must follow.
+func (h *Host) Begin(now time.Duration) {
+	h.waiting.Add(1)
+	if h.pending.Load() == 0 {
+		h.pending.CompareAndSwap(0, int64(now)+1)
+	}
+}
+
+// End notes what became of a request.
+func (h *Host) End(now time.Duration, o Outcome) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o.RIF = max(o.RIF, 1)
+	expected := h.published.at(o.RIF)
+	at := h.trialAt.Load()
+	trial := at != 0 && int64(now-o.Latency)+1 >= at // what left earlier says nothing
+	if trial {
+		h.trialAt.Store(0)
+		h.latency.forget(trialWeight)
+		h.success.forget(trialWeight)
+	}
+	h.learnLatency(now, o, expected, trial)
+	h.learnSuccess(now, o.Kind)
+	h.published.store(&h.latency, now, h.cfg.Decay)
+	h.scheduleTrial(now, o, expected, trial)
+	h.waiting.Add(-1)
+	h.ended.Add(1)
+	h.pending.Store(0)
+}
+
+// learnLatency feeds the curve. What failed or was cancelled can only raise it.
+func (h *Host) learnLatency(now time.Duration, o Outcome, expected float32, trial bool) {
+	seconds := float32(o.Latency.Seconds())
+	if o.Kind != Success && (expected == 0 || seconds <= expected) {
+		return
+	}
+	if expected > 0 {
+		seconds = min(seconds, outlandish*expected)
+	}
+	// The past in which a long request was sent has faded as well.
+	weight := float32(math.Exp(-o.Latency.Seconds() / h.cfg.Decay.Seconds()))
+	b := bucket(o.RIF)
+	before := h.latency[b].value
+	h.latency.observe(now, h.cfg.Decay, b, seconds, weight)
+	if after := h.latency[b].value; trial && after < before {
+		// A host that is faster with few requests is faster with many.
+		h.latency.scale(after/before, b)
+	}
+}
+
+func (h *Host) learnSuccess(now time.Duration, k Kind) {
+	switch k {
+	case Success:
+		h.success.observe(now, h.cfg.Decay, mostOutcomes, 1, 1)
+	case Failure:
+		h.success.observe(now, h.cfg.Decay, mostOutcomes, 0, 1)
+	case Canceled: // says nothing
+		return
+	}
+	s := max(h.success.shrunk(now, h.cfg.Decay, 1), 1e-3)
+	h.factor.Store(math.Float32bits(1 + failureCost*(1-s)/s))
+}
+
+// scheduleTrial says when a trial may leave, should the host look bad: at once
+// after one that went well, otherwise a while after the last request of which
+// something was heard had left. An answer to what left long ago puts off nothing.
+func (h *Host) scheduleTrial(now time.Duration, o Outcome, expected float32, trial bool) {
+	if o.Kind == Success && trial && (float32(o.Latency.Seconds()) < encouraging*expected || h.Factor() > 1+alike) {
+		h.passed.Store(passes)
+		h.trialDue.Store(int64(now))
+		return
+	}
+	due := now - o.Latency + h.cfg.TrialEvery
+	if o.Kind == Failure {
+		due = max(due, now+min(o.RetryAfter, h.cfg.MaxRest))
+	}
+	if int64(due) > h.trialDue.Load() {
+		h.passed.Store(0)
+		h.trialDue.Store(int64(due))
+	}
+}
+
+// Prediction is what one more request on a host may expect.
+type Prediction struct {
+	// Latency is the time to the response header in seconds; 0 if nothing is
+	// known of it.
+	Latency float64
+	// Cost is Latency plus by how much that is longer than on the idle host. What
+	// a request has to wait there, it also makes others wait: whoever sends each
+	// request where that one is answered first fills the fast hosts until they
+	// are as slow as the slow ones. 0 if nothing is known.
+	Cost float64
+	// Factor is by how much failures lengthen the way to a success: 1 if there
+	// are none.
+	Factor float64
+}
+
+// Predict says what a request may expect that would be the rif-th in flight on
+// the host.
+func (h *Host) Predict(now time.Duration, rif int) Prediction {
+	latency := float64(h.published.at(max(rif, 1)))
+	cost := 2*latency - float64(h.published.at(1))
+	if since := h.pending.Load(); since != 0 && latency > 0 {
+		if quiet := (now - time.Duration(since-1)).Seconds(); quiet > silent*latency {
+			latency, cost = quiet, max(cost, quiet)
+		}
+	}
+	return Prediction{Latency: latency, Cost: cost, Factor: h.Factor()}
+}
+
+// Factor is Prediction.Factor.
+func (h *Host) Factor() float64 {
+	return float64(math.Float32frombits(h.factor.Load()))
+}
+
+// Waiting is how many requests have no outcome yet.
+func (h *Host) Waiting() int { return int(h.waiting.Load()) }
+
+// Ended is how many outcomes were noted.
+func (h *Host) Ended() uint64 { return h.ended.Load() }
+
+// Trial is asked whenever a request goes past the host because it looks bad, and
+// says whether the request should go to it all the same, to see whether it still
+// is. There is one trial at a time.
+func (h *Host) Trial(now time.Duration) bool {
+	due, at := h.trialDue.Load(), h.trialAt.Load()
+	switch {
+	case int64(now) < due:
+		return false
+	case at != 0 && h.Waiting() > 0 && int64(now) < at+int64(patience):
+		return false
+	case h.passed.Add(1) < passes && int64(now) < due+int64(maxUntried):
+		return false
+	case !h.trialDue.CompareAndSwap(due, int64(now+h.cfg.TrialEvery)):
+		return false // somebody else has it
+	}
+	h.passed.Store(0)
+	h.trialAt.Store(int64(now) + 1)
+	return true
+}
+
+// Snapshot is what is known of a host, for people and metrics.
+type Snapshot struct {
+	// Latency is the predicted time to the response header with nothing else in
+	// flight and with what is in flight now; 0 if unknown.
+	IdleLatency, Latency time.Duration
+	// SuccessRate is between 0 and 1.
+	SuccessRate float64
+	// Factor is Prediction.Factor.
+	Factor float64
+	// Waiting is how many requests have no outcome yet; Ended how many had one.
+	Waiting int
+	Ended   uint64
+}
+
+// Snapshot reads the host.
+func (h *Host) Snapshot(now time.Duration) Snapshot {
+	h.mu.Lock()
+	rate := float64(h.success.shrunk(now, h.cfg.Decay, 1))
+	h.mu.Unlock()
+	waiting := h.Waiting()
+	return Snapshot{
+		IdleLatency: seconds(float64(h.published.at(1))),
+		Latency:     seconds(h.Predict(now, waiting+1).Latency),
+		SuccessRate: rate,
+		Factor:      h.Factor(),
+		Waiting:     waiting,
+		Ended:       h.Ended(),
+	}
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

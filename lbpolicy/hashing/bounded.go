@@ -1,0 +1,11 @@
+package hashing
+
+import "math"
+
+// Capacity is how many requests a node of some weight may have in flight when
+// total are in flight on all nodes and one more comes: ⌈factor·(total+1)·weight/sum⌉,
+// the bound of consistent hashing with bounded loads. A node accepts while it has
+// fewer. factor must be above 1: 1.25 spreads a hot key widely, 2 keeps more keys at home.
+func Capacity(factor float64, total int, weight, sum float64) int {
+	return int(math.Ceil(factor * float64(total+1) * weight / sum))
+}

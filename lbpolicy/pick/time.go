@@ -1,0 +1,101 @@
+package pick
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/caddy-portico/portico/lbpolicy/estimate"
+)
+
+const (
+	// drawn is how many of a large pool are looked at.
+	drawn = 5
+	// alike is how much more than the best a host may be expected to take and
+	// still count as equally good: estimates are noisy, and among hosts that
+	// cannot be told apart the one with the fewest requests is best.
+	alike = 0.4
+	// negligible is the latency below which hosts are not told apart, in seconds:
+	// a new connection or the scheduler makes more of a difference there.
+	negligible = 0.001
+)
+
+// LeastTime chooses the candidate that is expected to answer first: hosts[i]
+// tells of c[i]. Among those that are about equally fast, it takes the one with
+// the fewest requests in flight for its weight. Once in a while it sends a single
+// request to a host that looks bad, to see whether it still is. It returns an
+// index into c, or -1 if c is empty.
+func LeastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, rng rand.Source) int {
+	var buf [FullScan]int
+	of := buf[:min(len(c), FullScan)]
+	if len(c) == 0 {
+		return -1
+	}
+	if len(c) > FullScan {
+		of = draw(buf[:drawn], len(c), rng)
+	} else {
+		for i := range of {
+			of[i] = i
+		}
+	}
+	return leastTime(now, hosts, c, of, rng)
+}
+
+func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, rng rand.Source) int {
+	var buf [FullScan]outlook
+	view := buf[:len(of)]
+	known := lookAt(now, hosts, c, of, view)
+	least := 0
+	for k := range view {
+		if view[k].cost < view[least].cost {
+			least = k
+		}
+	}
+	bound := view[least].cost * (1 + alike)
+	best := newLightest(c, rng)
+	for k, i := range of {
+		switch {
+		case view[k].unknown && known && hosts[i].Waiting() > 0: // one at a time
+		case view[k].cost <= bound:
+			best.consider(i)
+		case hosts[i].Trial(now):
+			return i
+		}
+	}
+	if best.index < 0 {
+		return of[least]
+	}
+	return best.index
+}
+
+// An outlook is what a request may expect of a host.
+type outlook struct {
+	cost    float64
+	unknown bool // nothing is known of its latency
+}
+
+// lookAt fills view, and says whether the latency of any host is known. Those of
+// which it is not have the benefit of the doubt: they are as fast as the fastest.
+func lookAt(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, view []outlook) (known bool) {
+	fastest := 0.0
+	for k, i := range of {
+		p := hosts[i].Predict(now, c[i].RIF+1)
+		if p.Cost == 0 {
+			view[k] = outlook{p.Factor, true}
+			continue
+		}
+		cost := max(p.Cost, negligible)
+		view[k] = outlook{cost * p.Factor, false}
+		if fastest == 0 || cost < fastest {
+			fastest = cost
+		}
+	}
+	if fastest == 0 {
+		return false
+	}
+	for k := range view {
+		if view[k].unknown {
+			view[k].cost *= fastest
+		}
+	}
+	return true
+}
