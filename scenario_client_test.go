@@ -94,6 +94,7 @@ type scriptedClient struct {
 	last   []*exchange
 	again  *node // the request of last
 	named  map[string][]*exchange
+	behind bool // something may go on behind the client's back
 }
 
 func (c *scriptedClient) run(step *node) {
@@ -111,6 +112,7 @@ func (c *scriptedClient) run(step *node) {
 	case words[0] == "release" && len(words) == 2:
 		c.origin.update(func() { c.origin.released[words[1]] = true })
 	case words[0] == "leave" && len(words) == 2:
+		c.behind = true
 		for _, e := range c.named[words[1]] {
 			e.cancel()
 		}
@@ -162,13 +164,17 @@ func (c *scriptedClient) request(ctx context.Context, step *node, words []string
 		}
 	}
 	if foretold != nil {
+		c.behind = c.behind || foretold.Result == "stale" // it is being refreshed
 		return foretold.check(exchanges[0])
 	}
 	return nil
 }
 
-// quiet reports that no named request is under way.
+// quiet reports that nothing is under way that could change what is stored.
 func (c *scriptedClient) quiet() bool {
+	if c.behind {
+		return false
+	}
 	for _, exchanges := range c.named {
 		for _, e := range exchanges {
 			e.mu.Lock()
