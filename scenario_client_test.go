@@ -95,8 +95,7 @@ type scriptedClient struct {
 	last   []*exchange
 	again  *node // the request of last
 	named  map[string][]*exchange
-
-	watching bool // for something that happens behind its back
+	behind bool // something may go on behind the client's back
 }
 
 func (c *scriptedClient) run(step *node) {
@@ -114,6 +113,7 @@ func (c *scriptedClient) run(step *node) {
 	case words[0] == "release" && len(words) == 2:
 		c.origin.update(func() { c.origin.released[words[1]] = true })
 	case words[0] == "leave" && len(words) == 2:
+		c.behind = true
 		for _, e := range c.named[words[1]] {
 			e.cancel()
 		}
@@ -149,7 +149,7 @@ func (c *scriptedClient) request(ctx context.Context, step *node, words []string
 		if err != nil {
 			return err
 		}
-		if count == 1 && name == "" && r.Body == nil && !c.watching && c.quiet() {
+		if count == 1 && name == "" && r.Body == nil && c.quiet() {
 			foretold = c.site.foretell(r)
 		}
 		exchanges[i] = send(c.site.client, r)
@@ -165,6 +165,7 @@ func (c *scriptedClient) request(ctx context.Context, step *node, words []string
 		}
 	}
 	if foretold != nil {
+		c.behind = c.behind || foretold.Result == "stale" // it is being refreshed
 		return foretold.check(exchanges[0])
 	}
 	return nil
@@ -201,8 +202,11 @@ func (c *requestContent) reader() io.Reader {
 	return nil
 }
 
-// quiet reports that no named request is under way.
+// quiet reports that nothing is under way that could change what is stored.
 func (c *scriptedClient) quiet() bool {
+	if c.behind {
+		return false
+	}
 	for _, exchanges := range c.named {
 		for _, e := range exchanges {
 			e.mu.Lock()
@@ -269,8 +273,6 @@ func (c *scriptedClient) expect(ctx context.Context, step *node, words []string)
 		return fmt.Errorf("no request to expect something of")
 	}
 	err := checkAll(ctx, exchanges, want, step.body)
-	c.watching = true // what is to happen may do so between foretelling and asking
-	defer func() { c.watching = false }()
 	for err != nil && eventually && ctx.Err() == nil {
 		// Nothing the client can see tells it that a background refresh has
 		// ended: it can only ask again.

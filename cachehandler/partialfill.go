@@ -5,6 +5,7 @@ import (
 	"context"
 	"hash/maphash"
 	"net/http"
+	"slices"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
@@ -256,6 +257,12 @@ func join(a, b *store.Object, maxSize int64) (*store.Object, bool) {
 	overlap := first.Head.Part.Start + first.Head.Part.Length - start
 	pieces := append(piece(first.Body, 0, first.Head.Part.Length), piece(second.Body, overlap, end)...)
 	joined := a.WithHead(head)
+	joined.Tags = union(a.Tags, b.Tags) // what invalidates either invalidates both
 	joined.Body = store.BodyOf(pieces...)
 	return joined, true
+}
+
+func union(a, b []string) []string {
+	all := slices.Sorted(slices.Values(slices.Concat(a, b)))
+	return slices.Compact(all)
 }
