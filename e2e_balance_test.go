@@ -79,6 +79,14 @@ func (p pool) expand(text string) string {
 	return text
 }
 
+// waitFor holds a request at a backend, until it is released or given up.
+func waitFor(r *http.Request, released <-chan struct{}) {
+	select {
+	case <-released:
+	case <-r.Context().Done():
+	}
+}
+
 // who sends a request and returns the name of the backend that answered, or
 // with an error its status.
 func (s *site) who(path string, fields ...string) string {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -149,10 +150,12 @@ func TestStateOverReload(t *testing.T) {
 // connections of a configuration that is gone are closed.
 func TestInFlightOverReload(t *testing.T) {
 	p := startPool(t, 1)
-	release := make(chan struct{})
+	held := make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(release) // or the backend would not end
 	p[0].set(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
-			<-release
+			waitFor(r, held)
 		}
 		fmt.Fprint(w, "done")
 	})
@@ -162,13 +165,22 @@ func TestInFlightOverReload(t *testing.T) {
 	loaded := make(chan struct{})
 	go func() {
 		defer close(loaded)
-		s.load(siteConfig{http: "header X-Reload 1\n" + p.proxy("lb_policy sticky")})
+		if err := s.tryLoad(siteConfig{http: "header X-Reload 1\n" + p.proxy("lb_policy sticky")}); err != nil {
+			t.Error(err)
+		}
 	}()
-	eventually(t, "the new configuration", func() bool { return s.get("/").header.Get("X-Reload") == "1" })
+	eventually(t, "the new configuration", func() bool {
+		r, err := s.do(s.request("/"))
+		if err != nil {
+			return false
+		}
+		defer r.Body.Close()
+		return r.Header.Get("X-Reload") == "1"
+	})
 	if v := p[0].view(t); v.InFlight != 1 {
 		t.Errorf("in flight: %d, want the one of the old configuration", v.InFlight)
 	}
-	close(release)
+	release()
 	s.wait(e, "the end", func() bool { return e.done })
 	<-loaded
 	if string(e.body) != "done" {

@@ -109,7 +109,7 @@ func TestLeastRequestBusy(t *testing.T) {
 		if r.URL.Path == "/stream" {
 			fmt.Fprint(w, "begun")
 			flush(w)
-			<-release
+			waitFor(r, release)
 		}
 	})
 	p[1].set(func(w http.ResponseWriter, r *http.Request) {
@@ -212,7 +212,7 @@ func TestHashLoadBound(t *testing.T) {
 			const n = 16
 			release := make(chan struct{})
 			for _, b := range p {
-				b.set(func(w http.ResponseWriter, _ *http.Request) { <-release })
+				b.set(func(_ http.ResponseWriter, r *http.Request) { waitFor(r, release) })
 			}
 			s := startSite(t, "", siteConfig{http: p.proxy("lb_policy hash {path} {\n" + bound + "\n}")})
 			var all []*exchange

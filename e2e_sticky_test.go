@@ -305,7 +305,7 @@ func TestStickyFull(t *testing.T) {
 	release := make(chan struct{})
 	p[0].set(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
-			<-release
+			waitFor(r, release)
 		}
 	})
 	s := startSite(t, "", siteConfig{http: p.limited(1, "lb_policy sticky {\nfallback weighted\n}")})

@@ -197,8 +197,8 @@ func TestShareStaysEven(t *testing.T) {
 			continue
 		}
 		n, off := len(s.Backends), 0.3
-		if strings.Contains(s.Name, "long polls") {
-			off = 0.5 // a few of a hundred take a thousand times as long
+		if strings.Contains(s.Name, "long polls") || strings.Contains(s.Name, "half the time") {
+			off = 0.5 // what is learned is mostly noise, and whoever had bad luck waits for a trial
 		}
 		for seed := range played() {
 			r := Run(&s, LeastTime, seed)

@@ -20,6 +20,12 @@
 //   - Cancelled requests are censored samples: a client that gave up after a
 //     second says that the latency was at least a second. They only raise.
 //
+// The curve never falls as the load grows, and beyond the loads that were seen it
+// goes on as if the host were full. That takes the place of Prequal's hot and cold
+// hosts: nobody is sent more than twice as much as is known to go well. A single
+// answer counts at most a few times what was expected, so that a long poll now
+// and then does not make a host look slow.
+//
 // What it knows fades with a time constant ([Config.Decay]), and a host that gets
 // no requests because it looks bad is offered one trial request at a time
 // ([Host.Trial]). A good answer leads to the next trial at once, so a recovered

@@ -52,6 +52,15 @@ func TestLatencyIsConditionedOnTheLoad(t *testing.T) {
 	}
 }
 
+// A clock that is too coarse to see the time pass does not make a host unknown.
+func TestNoTimeAtAll(t *testing.T) {
+	h := NewHost(Config{})
+	feed(h, 0, 10, ok(0, 1))
+	if p := h.Predict(0, 1); p.Latency <= 0 || p.Cost <= 0 {
+		t.Errorf("%+v, want a latency above 0", p)
+	}
+}
+
 // A busy host of which only the busy time is known is not guessed to be faster
 // when idle, and twice the known load is explored without a surcharge.
 func TestGuesses(t *testing.T) {

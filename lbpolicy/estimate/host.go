@@ -16,6 +16,8 @@ const (
 	// outlandish is how many times the expected latency one answer counts at most:
 	// one long poll among a hundred requests must not make a host look slow.
 	outlandish = 4
+	// shortest is the least latency: 0 means that it is unknown.
+	shortest = time.Microsecond
 	// trialWeight is the weight left to the past when a trial answers.
 	trialWeight = 4
 	// failureCost is what a failed attempt costs, in times of a successful one.
@@ -76,7 +78,7 @@ func (h *Host) Begin(now time.Duration) {
 func (h *Host) End(now time.Duration, o Outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	o.RIF = max(o.RIF, 1)
+	o.RIF, o.Latency = max(o.RIF, 1), max(o.Latency, shortest)
 	expected := h.published.at(o.RIF)
 	at := h.trialAt.Load()
 	trial := at != 0 && int64(now-o.Latency)+1 >= at // what left earlier says nothing

@@ -200,6 +200,7 @@ func TestLeastTime(t *testing.T) {
 		{"the fastest", hosts{slow(), fast(), slow()}, []int{0, 0, 0}, []int{1}},
 		{"one of those alike", hosts{slow(), fast(), alike()}, []int{0, 0, 0}, []int{1, 2}},
 		{"the less busy of those alike", hosts{slow(), fast(), alike()}, []int{0, 1, 0}, []int{2}},
+		{"differences that nobody notices", hosts{host(ms/10, estimate.Success, 100), host(ms*3/10, estimate.Success, 100)}, []int{1, 0}, []int{1}},
 		{"a slow one rather than a much busier one", hosts{slow(), fast()}, []int{0, 40}, []int{0}},
 		{"not the fast failer", hosts{bad(), slow()}, []int{0, 5}, []int{1}},
 		{"all fail: any", hosts{bad(), bad()}, []int{0, 0}, []int{0, 1}},
