@@ -205,7 +205,7 @@ func FuzzCloaking(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		o := QueryOptions{Drop: []string{"utm_*"}}
 		if strings.Contains(a+b, "%") {
-			t.Skip("names in other spellings are dropped as well")
+			return // names in other spellings are dropped as well
 		}
 		if string(o.append(nil, a)) != string(o.append(nil, b)) {
 			return

@@ -1,7 +1,6 @@
 package lbpolicy
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -54,63 +53,11 @@ var policies = []string{
 	`{"policy":"hash","key":"{http.request.uri.path}"}`,
 }
 
-// A choice costs no allocation, but for the key of hash.
-func TestSelectAllocations(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector allocates")
-	}
-	r := requestFor(new(caddyhttp.Server))
-	for _, policy := range policies {
-		h := provisioned(t, policy, "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3")
-		s := h.LoadBalancing.SelectionPolicy
-		got := testing.AllocsPerRun(1000, func() { s.Select(h.Upstreams, r, nil) })
-		most := 0.0
-		if strings.Contains(policy, "hash") {
-			most = 2
-		}
-		if got > most {
-			t.Errorf("%s: %v allocations for a choice, want at most %v", policy, got, most)
-		}
-	}
-}
-
 // instant is a transport that answers at once.
 type instant struct{ body string }
 
 func (i instant) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(i.body))}, nil
-}
-
-// Learning costs a proxied request at most two allocations: it has one, for the
-// end of the body.
-func TestTapAllocations(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector allocates")
-	}
-	h := provisioned(t, policies[0], "127.0.0.1:1", "127.0.0.1:2")
-	r := requestFor(new(caddyhttp.Server))
-	di := reverseproxy.DialInfo{Upstream: h.Upstreams[0], Address: "127.0.0.1:1"}
-	r = r.WithContext(context.WithValue(r.Context(), caddy.CtxKey("reverse_proxy.dial_info"), di))
-	rt := instant{"hello"}
-	through := func(f func() (*http.Response, error)) float64 {
-		return testing.AllocsPerRun(1000, func() {
-			res, err := f()
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _ = io.Copy(io.Discard, res.Body)
-			res.Body.Close()
-		})
-	}
-	bare := through(func() (*http.Response, error) { return rt.RoundTrip(r) })
-	tap := h.Transport.(observed).outcomes()
-	tapped := through(func() (*http.Response, error) { return tap.roundTrip(rt, r) })
-	if n := tap.static["127.0.0.1:1"].counts[class2xx].Load(); n < 1000 {
-		t.Fatalf("the tap has seen %d requests", n)
-	}
-	if tapped-bare > 2 {
-		t.Errorf("the tap costs %v allocations, want at most 2", tapped-bare)
-	}
 }
 
 func BenchmarkSelect(b *testing.B) {
