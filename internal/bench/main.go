@@ -54,6 +54,7 @@ var benchmarks = []struct {
 	{lbScenarios[2].name, lbScenarios[2].shows, lbScenarios[2].run},
 	{lbScenarios[3].name, lbScenarios[3].shows, lbScenarios[3].run},
 	{lbScenarios[4].name, lbScenarios[4].shows, lbScenarios[4].run},
+	{"lb-sim", "load-balancing policies in virtual time: no network, and the same in every run", runLBSim},
 	{"lb-cost", "what load-balancing policies cost in front of backends that cost nothing", runLBCost},
 }
 
