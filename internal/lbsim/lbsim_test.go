@@ -2,7 +2,6 @@ package lbsim
 
 import (
 	"math/rand/v2"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -28,16 +27,6 @@ func named(t *testing.T, name string) Scenario {
 	}
 	t.Fatalf("no scenario %q", name)
 	return Scenario{}
-}
-
-// The table, with go test -v -run TestTable.
-func TestTable(t *testing.T) {
-	if !testing.Verbose() {
-		t.Skip("takes half a minute; run with -v to see the table")
-	}
-	if err := Table(os.Stdout); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // Where the hosts are alike, nothing is lost.
