@@ -39,6 +39,7 @@ type site struct {
 	vars   map[string]string // $NAME in Caddyfiles
 	client *http.Client
 	panics bool // the test makes handlers panic
+	loads  int
 }
 
 // siteConfig is what a test writes of a Caddyfile. $ORIGIN is the origin's
@@ -99,6 +100,7 @@ func (s *site) load(c siteConfig) {
 
 func (s *site) tryLoad(c siteConfig) error {
 	s.t.Helper()
+	s.loads++
 	config, err := s.adapt(c)
 	if err != nil {
 		s.t.Fatalf("adapting the Caddyfile: %v", err)
