@@ -81,6 +81,26 @@ var rules = []rule{
 	},
 	{"./lbpolicy/...", []string{"./lbpolicy/...", "*"}, "siblings never import each other"},
 	{"./filter/...", []string{"./filter/...", "*"}, "siblings never import each other"},
+	{
+		"./filter/address",
+		[]string{"github.com/gaissmai/bart"},
+		"sets of addresses are pure: no Caddy, no I/O but a reader that is given",
+	},
+	{
+		"./filter/list",
+		[]string{"./filter/address", "go.uber.org/zap/..."},
+		"lists know their sources, nothing of Caddy",
+	},
+	{
+		"./filter/geo",
+		[]string{"./filter/list", "github.com/oschwald/maxminddb-golang/v2/...", "go.uber.org/zap/..."},
+		"a database of places knows nothing of Caddy",
+	},
+	{
+		"./filter/bots",
+		[]string{"./filter/address", "go.uber.org/zap/..."},
+		"what a crawler declares, and whether it is true, is no matter of Caddy",
+	},
 	{"./internal/...", []string{"./...", "*"}, "tests and tools may look at everything"},
 	{"./cmd/...", []string{".", "./internal/...", "*"}, "a command uses Portico as a user does"},
 	{"./examples/...", []string{".", "./internal/...", "*"}, "examples use Portico as a user does"},
