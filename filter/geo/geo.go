@@ -47,10 +47,11 @@ type Config struct {
 // A State is what is known of a database.
 type State struct {
 	File    string    `json:"file"`
-	Type    string    `json:"type"`            // as the file says, e.g. GeoLite2-Country
-	Built   time.Time `json:"built,omitzero"`  // as the file says
-	Since   time.Time `json:"since,omitzero"`  // when it was loaded
-	Nodes   uint      `json:"nodes,omitempty"` // of its search tree
+	Type    string    `json:"type"`              // as the file says, e.g. GeoLite2-Country
+	Built   time.Time `json:"built,omitzero"`    // as the file says
+	Since   time.Time `json:"since,omitzero"`    // when it was loaded
+	Nodes   uint      `json:"nodes,omitempty"`   // of its search tree
+	Records int       `json:"records,omitempty"` // distinct ones
 	Error   string    `json:"error,omitempty"`
 	ErrorAt time.Time `json:"error_at,omitzero"`
 }

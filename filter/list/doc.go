@@ -16,10 +16,4 @@
 //
 // A list from a URL that was never fetched is empty: as a deny list it denies
 // nobody, as an allow list it allows nobody.
-//
-// # Why files are polled
-//
-// Notifications (inotify and its like) do not see network file systems, bind
-// mounts of single files and the symlink dance of Kubernetes alike, and each
-// needs the poll as its fallback. One stat in some seconds costs nothing.
 package list

@@ -135,7 +135,7 @@ func (l *List) Destruct() error {
 
 func (l *List) follow() {
 	for {
-		wait := l.source.wait(l, l.State().Failures)
+		wait := l.wait()
 		l.update(func(s *State) { s.Next = time.Now().Add(wait) })
 		timer := time.NewTimer(wait)
 		select {
@@ -146,6 +146,12 @@ func (l *List) follow() {
 			_ = l.Refresh(l.ctx) // noted in the state
 		}
 	}
+}
+
+func (l *List) wait() time.Duration {
+	l.refreshing.Lock()
+	defer l.refreshing.Unlock()
+	return l.source.wait(l, l.State().Failures)
 }
 
 func (l *List) update(change func(*State)) {
