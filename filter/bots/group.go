@@ -38,8 +38,6 @@ const (
 	Libraries
 	// OtherCrawlers are known and in no other group.
 	OtherCrawlers
-
-	endOfGroups
 )
 
 var groupNames = [...]string{

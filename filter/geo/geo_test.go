@@ -183,7 +183,7 @@ func TestConditions(t *testing.T) {
 	if !systems.Contains(64501) || !systems.Contains(4200000000) || systems.Contains(1) || systems.Contains(0) {
 		t.Error("autonomous systems")
 	}
-	for _, code := range []string{"", "D", "DEU", "D1", "ДЕ", "@@", "[["} {
+	for _, code := range []string{"", "D", "DEU", "D1", "ДЕ", "@@", "[[", "UK", "EU", "XX", "D "} {
 		if _, err := geo.Countries(code); err == nil {
 			t.Errorf("%q is a country", code)
 		}

@@ -144,5 +144,5 @@ func orElse[T comparable](v, otherwise T) T {
 }
 
 func (c Config) savedPath() string {
-	return filepath.Join(c.Dir, url.PathEscape(c.Name)+".list")
+	return filepath.Join(c.Dir, url.QueryEscape(c.Name)+".list")
 }

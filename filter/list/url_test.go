@@ -115,7 +115,7 @@ func TestURLFaults(t *testing.T) {
 	}{
 		{"500", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "status 500"},
 		{"404 with a body", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); io.WriteString(w, "192.0.2.9") }, "status 404"},
-		{"304 that was not asked for, then again", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(412) }, "status 412"},
+		{"412", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(412) }, "status 412"},
 		{"a web page", text("<html>\n"), `line 1: "<html>"`},
 		{"a bad line", text("192.0.2.9\n192.0.2\n"), "line 2"},
 		{"empty", text(""), "holds no address range"},
@@ -144,8 +144,8 @@ func TestURLFaults(t *testing.T) {
 		}, "larger than 4096 bytes"},
 		{"reset", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
 		{"slow", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "deadline exceeded"},
-		{"to another scheme", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "ftp://127.0.0.1/", 302) }, "unsupported protocol"},
-		{"redirected in a circle", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 302) }, "more than 5 redirections"},
+		{"to another scheme", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "ftp://127.0.0.1/", http.StatusFound) }, "unsupported protocol"},
+		{"redirected in a circle", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, "more than 5 redirections"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
