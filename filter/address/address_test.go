@@ -38,6 +38,7 @@ func TestParse(t *testing.T) {
 		{"host bits", "192.0.2.1/24\n", []string{"192.0.2.0/24"}, 1},
 		{"RFC 4291-2.5.5.2 IPv4-mapped", "::ffff:192.0.2.1\n::ffff:198.51.100.0/120\n", []string{"192.0.2.1/32", "198.51.100.0/24"}, 0},
 		{"IPv4-mapped with host bits", "::ffff:198.51.100.9/120\n", []string{"198.51.100.0/24"}, 1},
+		{"wider than the IPv4-mapped addresses", "::ffff:192.0.2.1/64\n", []string{"::/64"}, 1},
 		{"a-b", "192.0.2.5-192.0.2.8\n", []string{"192.0.2.5/32", "192.0.2.6/31", "192.0.2.8/32"}, 0},
 		{"a - b with blanks", "192.0.2.0 - 192.0.2.255\n", []string{"192.0.2.0/24"}, 0},
 		{"a-b of one address", "192.0.2.5-192.0.2.5\n", []string{"192.0.2.5/32"}, 0},

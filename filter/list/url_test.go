@@ -144,7 +144,9 @@ func TestURLFaults(t *testing.T) {
 		}, "larger than 4096 bytes"},
 		{"reset", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
 		{"slow", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "deadline exceeded"},
-		{"to another scheme", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "ftp://127.0.0.1/", http.StatusFound) }, "unsupported protocol"},
+		{"to another scheme", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "ftp://127.0.0.1/", http.StatusFound)
+		}, "unsupported protocol"},
 		{"redirected in a circle", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, "more than 5 redirections"},
 	}
 	for _, tt := range tests {
