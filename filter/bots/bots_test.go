@@ -1,6 +1,9 @@
 package bots_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/caddy-portico/portico/filter/address"
 	"github.com/caddy-portico/portico/filter/bots"
+	"github.com/caddy-portico/portico/filter/list"
 )
 
 // The catalog that is shipped: each entry has its source, each domain could be
@@ -198,6 +202,32 @@ func TestReadRanges(t *testing.T) {
 		if _, _, err := bots.ReadRanges(strings.NewReader(text)); err == nil {
 			t.Errorf("%s is read", name)
 		}
+	}
+}
+
+// Published ranges come through a list: fetched, kept, followed.
+func TestRangesThroughList(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"prefixes": [{"ipv4Prefix": "192.0.2.0/27"}]}`)
+	}))
+	defer server.Close()
+	l, err := list.Open(list.Config{Name: "crawlers/gptbot", URL: server.URL, Parse: bots.ReadRanges})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Destruct()
+	v := bots.NewVerifier(bots.Options{Ranges: func(string) *address.Set { return l.Set() }})
+	defer v.Destruct()
+	m := bots.Default().Match("GPTBot/1.2")
+	in, out := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")
+	if a, b := v.Verdict(m, in), v.Verdict(m, out); a != bots.Pending || b != bots.Pending {
+		t.Errorf("before the fetch: %s, %s", a, b)
+	}
+	if err := l.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := v.Verdict(m, in), v.Verdict(m, out); a != bots.Verified || b != bots.Impostor {
+		t.Errorf("after the fetch: %s, %s", a, b)
 	}
 }
 
