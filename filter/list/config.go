@@ -76,11 +76,11 @@ func (c Config) Validate() error {
 func (c Config) validateURL() error {
 	u, err := url.Parse(c.URL)
 	if err != nil {
-		return fmt.Errorf("list %s: %w", c.Name, err)
+		return fmt.Errorf("list %s: its URL: %w", c.Name, cause(err))
 	}
 	if u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u)) {
 		return fmt.Errorf("list %s: %s is not an https URL (http is accepted only to this machine)",
-			c.Name, u.Redacted())
+			c.Name, c.Source())
 	}
 	return nil
 }
@@ -100,13 +100,17 @@ func (c Config) Key() string {
 	}, "\x00")
 }
 
-// Source says where the list comes from, without credentials.
+// Source says where the list comes from, without what may be a secret: the
+// credentials and the query of a URL, where feeds have their keys.
 func (c Config) Source() string {
 	switch {
 	case c.File != "":
 		return c.File
 	case c.URL != "":
 		if u, err := url.Parse(c.URL); err == nil {
+			if u.RawQuery != "" {
+				u.RawQuery = "…"
+			}
 			return u.Redacted()
 		}
 	}

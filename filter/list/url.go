@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -90,7 +91,7 @@ func (u *urlSource) refresh(ctx context.Context, l *List) error {
 	u.meta.condition(req.Header)
 	resp, err := l.cfg.Client.Do(req)
 	if err != nil {
-		return err
+		return fmt.Errorf("fetching %s: %w", l.cfg.Source(), cause(err))
 	}
 	defer resp.Body.Close()
 	switch {
@@ -101,6 +102,15 @@ func (u *urlSource) refresh(ctx context.Context, l *List) error {
 		return fmt.Errorf("fetching %s: status %s", l.cfg.Source(), resp.Status)
 	}
 	return u.take(l, resp)
+}
+
+// cause returns an error without the URL that net/http puts in front of it.
+func cause(err error) error {
+	var withURL *url.Error
+	if errors.As(err, &withURL) {
+		return withURL.Err
+	}
+	return err
 }
 
 // confirm notes that the set in force is still the newest.

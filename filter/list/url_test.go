@@ -470,3 +470,19 @@ func TestRefreshCanceled(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Feeds have their keys in the query: neither state nor log nor error shows it.
+func TestSecrets(t *testing.T) {
+	f := newFeed(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	log, logs := logger()
+	address := strings.Replace(f.URL, "http://", "http://user:hidden@", 1) + "/l?key=hidden"
+	l := open(t, list.Config{Name: "l", URL: address, Log: log})
+	err := l.Refresh(t.Context())
+	text := fmt.Sprintf("%v %+v", err, l.State())
+	for _, e := range logs.All() {
+		text += fmt.Sprint(e.Message, e.ContextMap())
+	}
+	if err == nil || logs.Len() == 0 || strings.Contains(text, "hidden") || !strings.Contains(text, "/l?…") {
+		t.Errorf("%s", text)
+	}
+}
