@@ -88,6 +88,27 @@ var rules = []rule{
 	{"./lbpolicy/budget", nil, "the cores of the policies are pure: no Caddy, no I/O, no goroutine"},
 	{"./lbpolicy/tier", nil, "the cores of the policies are pure: no Caddy, no I/O, no goroutine"},
 	{"./filter/...", []string{"./filter/...", "*"}, "siblings never import each other"},
+	{
+		"./filter/address",
+		[]string{"github.com/gaissmai/bart"},
+		"sets of addresses are pure: no Caddy, no I/O but a reader that is given",
+	},
+	{"./filter/watch", nil, "watching a file is pure but for its stat"},
+	{
+		"./filter/list",
+		[]string{"./filter/address", "./filter/watch", "go.uber.org/zap/..."},
+		"lists know their sources, nothing of Caddy",
+	},
+	{
+		"./filter/geo",
+		[]string{"./filter/watch", "github.com/oschwald/maxminddb-golang/v2/...", "go.uber.org/zap/..."},
+		"a database of places knows nothing of Caddy",
+	},
+	{
+		"./filter/bots",
+		[]string{"./filter/address", "go.uber.org/zap/..."},
+		"what a crawler declares, and whether it is true, is no matter of Caddy",
+	},
 	{"./internal/...", []string{"./...", "*"}, "tests and tools may look at everything"},
 	{"./cmd/...", []string{".", "./internal/...", "*"}, "a command uses Portico as a user does"},
 	{"./examples/...", []string{".", "./internal/...", "*"}, "examples use Portico as a user does"},
