@@ -88,6 +88,23 @@ var rules = []rule{
 	{"./lbpolicy/budget", nil, "the cores of the policies are pure: no Caddy, no I/O, no goroutine"},
 	{"./lbpolicy/tier", nil, "the cores of the policies are pure: no Caddy, no I/O, no goroutine"},
 	{"./filter/...", []string{"./filter/...", "*"}, "siblings never import each other"},
+	{"./filter/rate", nil, "a limiter is a pure structure, fed with a clock's readings"},
+	{"./filter/ban", []string{"./filter/rate"}, "the ledger knows no Caddy; strikes are counted by a rate"},
+	{
+		"./filter/redis",
+		[]string{"github.com/redis/rueidis"},
+		"a guarded connection knows nothing of what is sent over it",
+	},
+	{
+		"./filter/rate/redisrate",
+		[]string{"./filter/rate", "./filter/redis"},
+		"a shared limit is a local one and a script",
+	},
+	{
+		"./filter/ban/redisban",
+		[]string{"./filter/ban", "./filter/redis"},
+		"shared bans are a ledger and a script",
+	},
 	{"./internal/...", []string{"./...", "*"}, "tests and tools may look at everything"},
 	{"./cmd/...", []string{".", "./internal/...", "*"}, "a command uses Portico as a user does"},
 	{"./examples/...", []string{".", "./internal/...", "*"}, "examples use Portico as a user does"},
