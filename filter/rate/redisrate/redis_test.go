@@ -1,0 +1,212 @@
+//go:build unix
+
+package redisrate
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-portico/portico/filter/rate"
+	"github.com/caddy-portico/portico/filter/redis"
+	"github.com/caddy-portico/portico/internal/redistest"
+)
+
+// A machine is one of several that share a limit.
+type machine struct {
+	*Limiter
+	conn   *redis.Conn
+	states chan bool
+}
+
+func newMachine(t testing.TB, address string, p rate.Policy) machine {
+	t.Helper()
+	target, err := redis.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := make(chan bool, 100)
+	conn, err := redis.Open(target, redis.Options{OnState: func(up bool, cause error) {
+		t.Logf("up: %t %v", up, cause)
+		states <- up
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	conn.Ready(t.Context())
+	local, err := rate.New(rate.Config{Policy: p}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return machine{New(conn, "test", local), conn, states}
+}
+
+// await waits for the connection to change to a state.
+func (m machine) await(t testing.TB, up bool) {
+	t.Helper()
+	for timeout := time.After(30 * time.Second); ; {
+		select {
+		case state := <-m.states:
+			if state == up {
+				return
+			}
+		case <-timeout:
+			t.Fatalf("the connection does not become up=%t", up)
+		}
+	}
+}
+
+// Of three machines that are asked at once, exactly the quota passes.
+func TestExactAmongMachines(t *testing.T) {
+	server := redistest.Start(t)
+	for _, p := range []rate.Policy{
+		{Limit: 10, Window: time.Hour},
+		{Limit: 10, Window: time.Hour, Burst: 7},
+		{Limit: 300, Window: time.Hour}, // more than package rate counts one by one
+	} {
+		t.Run(fmt.Sprintf("%d+%d", p.Limit, p.Burst), func(t *testing.T) {
+			machines := []machine{}
+			for range 3 {
+				machines = append(machines, newMachine(t, "redis://"+server.Addr, p))
+			}
+			// On a busy machine the server may miss its time: then a machine counts
+			// alone, and the quota says nothing. That must not be so each time.
+			for attempt := range 20 {
+				passed, local := race(t, machines, fmt.Sprint("client ", attempt))
+				if passed > p.Quota() {
+					t.Fatalf("the server let %d pass, want %d", passed, p.Quota())
+				}
+				if local > 0 {
+					continue
+				}
+				if passed != p.Quota() {
+					t.Errorf("%d passed, want %d", passed, p.Quota())
+				}
+				return
+			}
+			t.Error("there is no attempt in which the server decided everything")
+		})
+	}
+}
+
+// race has each machine asked by five at once, twice as often as the quota allows,
+// and returns how many requests the server let pass and how many it did not decide.
+func race(t *testing.T, machines []machine, key string) (passed, local int) {
+	var counts [2]atomic.Int64
+	var all sync.WaitGroup
+	for _, m := range machines {
+		for range 5 {
+			all.Go(func() {
+				for range m.local.Policy().Quota()*2/(3*5) + 1 {
+					r, shared := m.Take(t.Context(), key, time.Now())
+					if !shared {
+						counts[1].Add(1)
+					} else if r.Allowed {
+						counts[0].Add(1)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	return int(counts[0].Load()), int(counts[1].Load())
+}
+
+func mustPass(t *testing.T, m machine, want, wantShared bool) rate.Result {
+	t.Helper()
+	r, shared := m.Take(t.Context(), "client", time.Now())
+	if r.Allowed != want || shared != wantShared {
+		t.Errorf("allowed = %t, shared = %t, want %t, %t: %+v", r.Allowed, shared, want, wantShared, r)
+	}
+	return r
+}
+
+// A stopped, a killed and a restarted server: requests are decided locally,
+// within the time allowed, and by the server again once it is back.
+func TestServerGoesAndComesBack(t *testing.T) {
+	server := redistest.Start(t)
+	m := newMachine(t, "redis://"+server.Addr, rate.Policy{Limit: 100, Window: time.Hour})
+	m.await(t, true)
+	mustPass(t, m, true, true)
+
+	server.Pause()
+	for range 3 {
+		mustPass(t, m, true, false)
+	}
+	m.await(t, false)
+	if n := m.LocalDecisions(); n != 3 {
+		t.Errorf("%d local decisions, want 3", n)
+	}
+	errors := m.conn.Errors()
+	for range 10 { // nothing is tried any more
+		mustPass(t, m, true, false)
+	}
+	if m.conn.Errors() != errors {
+		t.Error("operations are tried while the connection is down")
+	}
+	server.Resume()
+	m.await(t, true)
+	mustPass(t, m, true, true)
+
+	server.Kill()
+	for m.conn.Up() {
+		m.Take(t.Context(), "client", time.Now())
+	}
+	m.await(t, false)
+	mustPass(t, m, true, false)
+	server.Run()
+	m.await(t, true)
+	r := mustPass(t, m, true, true)
+	if r.Remaining != 99 {
+		t.Errorf("%d remain on an empty server, want 99", r.Remaining)
+	}
+}
+
+// What a machine let through counts when it is on its own.
+func TestLocalCountGoesOn(t *testing.T) {
+	server := redistest.Start(t)
+	m := newMachine(t, "redis://"+server.Addr, rate.Policy{Limit: 3, Window: time.Hour})
+	for range 2 {
+		mustPass(t, m, true, true)
+	}
+	server.Kill()
+	for m.conn.Up() {
+		m.Take(t.Context(), "other", time.Now())
+	}
+	mustPass(t, m, true, false)
+	mustPass(t, m, false, false)
+}
+
+func TestPassword(t *testing.T) {
+	server := redistest.Start(t, "--requirepass", "p@ss")
+	for address, want := range map[string]bool{
+		"redis://:p%40ss@" + server.Addr:        true,
+		"redis://default:p%40ss@" + server.Addr: true,
+		"redis://:wrong@" + server.Addr:         false,
+		"redis://" + server.Addr:                false,
+	} {
+		m := newMachine(t, address, rate.Policy{Limit: 1, Window: time.Minute})
+		if up := m.conn.Up(); up != want {
+			t.Errorf("%s: up = %t, want %t", address, up, want)
+		}
+	}
+}
+
+// A client that goes away is no failure of the server.
+func TestClientLeaves(t *testing.T) {
+	server := redistest.Start(t)
+	m := newMachine(t, "redis://"+server.Addr, rate.Policy{Limit: 100, Window: time.Hour})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 10 {
+		m.Take(gone, "client", time.Now())
+	}
+	if !m.conn.Up() || m.conn.Errors() != 0 {
+		t.Errorf("up = %t, %d errors after clients that left", m.conn.Up(), m.conn.Errors())
+	}
+	mustPass(t, m, true, true)
+}
