@@ -30,6 +30,9 @@ type shard struct {
 	made, live int
 	maxRecords int
 	hand       int // of the eviction
+	step       int // of the hand, for as many records as stepFor
+	stepFor    int
+	barren     int // evictions until it looks for idle records again
 	evicted    int64
 	_          [8]uint64 // neighbours do not share a cache line
 }
