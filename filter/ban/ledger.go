@@ -49,10 +49,11 @@ type Ledger struct {
 	count   atomic.Int64 // entries, ended ones among them
 	max     int64
 
-	writing  sync.Mutex // Add, Remove, Sweep and Merge come one after the other
-	history  history
-	observer atomic.Pointer[Observer]
-	evicted  atomic.Int64
+	writing   sync.Mutex // Add, Remove, Sweep and Merge come one after the other
+	automatic int        // entries that Strikes set
+	history   history
+	observer  atomic.Pointer[Observer]
+	evicted   atomic.Int64
 }
 
 // An Observer is told of every ban that is set or lifted here (not of what Merge

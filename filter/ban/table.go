@@ -162,23 +162,27 @@ func (l *Ledger) replace(at int, now int64, add *entry, drop netip.Prefix) {
 	}
 	if add != nil {
 		fresh[add.Prefix] = add
-		if old[add.Prefix] == nil {
-			l.lengths.add(add.Prefix, 1)
-			l.count.Add(1)
-		}
+		l.tally(add, 1)
 	}
 	l.shards[at].bans.Store(&fresh)
 	// Readers may still probe for a length that is gone, never miss one that is there.
-	for p := range old {
-		if fresh[p] == nil {
-			l.lengths.add(p, -1)
-			l.count.Add(-1)
+	for p, e := range old {
+		if fresh[p] != e {
+			l.tally(e, -1)
 		}
 	}
 }
 
+func (l *Ledger) tally(e *entry, by int) {
+	l.lengths.add(e.Prefix, by)
+	l.count.Add(int64(by))
+	if e.Automatic {
+		l.automatic += by
+	}
+}
+
 // evict makes room: it drops a ban of the shards from at on, as soon as one has
-// any. Automatic ones go before those by hand, and those that end first.
+// any: of those that end first, and none by hand if there are automatic ones.
 func (l *Ledger) evict(at int, now int64) {
 	for i := range shards {
 		s := (at + i) % shards
@@ -188,7 +192,7 @@ func (l *Ledger) evict(at int, now int64) {
 		}
 		var first *entry
 		for _, e := range l.shards[s].load() {
-			if first == nil || goesBefore(e, first) {
+			if (e.Automatic || l.automatic == 0) && (first == nil || e.until < first.until) {
 				first = e
 			}
 		}
@@ -198,11 +202,4 @@ func (l *Ledger) evict(at int, now int64) {
 			return
 		}
 	}
-}
-
-func goesBefore(a, b *entry) bool {
-	if a.Automatic != b.Automatic {
-		return a.Automatic
-	}
-	return a.until < b.until
 }

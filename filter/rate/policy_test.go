@@ -29,7 +29,7 @@ func TestParseLimit(t *testing.T) {
 		{"1.5/1m", 0, 0, "not a whole number"},
 		{"10/", 0, 0, "not a duration"},
 		{"10/1", 0, 0, "not a duration"},
-		{"10/-1m", 0, 0, "between"},
+		{"10/-1m", 0, 0, "not a duration"},
 		{"10/+m", 0, 0, "not a duration"},
 		{"10/minute", 0, 0, "not a duration"},
 		{"0/1m", 0, 0, "limit must be"},
