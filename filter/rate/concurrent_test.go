@@ -1,6 +1,7 @@
 package rate
 
 import (
+	"encoding/binary"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -146,22 +147,23 @@ func TestAllocations(t *testing.T) {
 }
 
 func BenchmarkTake(b *testing.B) {
-	for _, keys := range []int{1, 1000, 1_000_000} {
+	for _, keys := range []uint64{1, 1000, 1_000_000} {
 		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
 			l := newLimiter(b, Config{Policy: Policy{Limit: 10, Window: time.Minute}})
-			names := make([]string, keys)
-			for i := range names {
-				names[i] = fmt.Sprintf("2001:db8::%x", i)
-				l.Take(names[i], epoch)
+			var key [16]byte
+			for i := range keys {
+				binary.LittleEndian.PutUint64(key[:], i)
+				l.TakeBytes(key[:], epoch)
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
 			var seed atomic.Uint64
 			b.RunParallel(func(pb *testing.PB) {
-				i := seed.Add(1) * 7919
+				i, key := seed.Add(1)*7919, [16]byte{}
 				for pb.Next() {
 					i += 7919
-					l.Take(names[i%uint64(keys)], epoch.Add(time.Duration(i)))
+					binary.LittleEndian.PutUint64(key[:], i%keys)
+					l.TakeBytes(key[:], epoch.Add(time.Duration(i)))
 				}
 			})
 		})
