@@ -51,7 +51,7 @@ func newLayout(p Policy) layout {
 		y.tick *= 10
 	}
 	y.window = uint64((int64(p.Window) + y.tick - 1) / y.tick)
-	y.exact = y.quota <= exactQuota
+	y.exact = p.Exact()
 	y.words = wordLog + int(y.quota)
 	if !y.exact {
 		y.part = (y.window + subWindows - 1) / subWindows

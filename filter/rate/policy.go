@@ -32,6 +32,10 @@ const (
 // it may make in any window: limit and burst.
 func (p Policy) Quota() int { return p.Limit + p.Burst }
 
+// Exact reports whether a Limiter keeps the time of every request of the policy:
+// with a quota of 64 or less.
+func (p Policy) Exact() bool { return p.Quota() <= exactQuota }
+
 // Validate returns an error that names the first value out of its range.
 func (p Policy) Validate() error {
 	switch {

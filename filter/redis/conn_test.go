@@ -173,3 +173,12 @@ func TestCanceled(t *testing.T) {
 		t.Errorf("up = %t, %d errors", c.Up(), c.Errors()-before)
 	}
 }
+
+func TestSentinel(t *testing.T) {
+	server := redistest.Start(t)
+	sentinel := server.StartSentinel("mymaster")
+	works(t, open(t, "redis+sentinel://"+sentinel.Addr+"/mymaster", Options{}))
+	if open(t, "redis+sentinel://"+sentinel.Addr+"/other", Options{}).Ready(t.Context()) {
+		t.Error("up with a master that the sentinel does not know")
+	}
+}

@@ -52,7 +52,12 @@ func add(t *testing.T, l *ban.Ledger, prefix string) {
 }
 
 func TestBansAreShared(t *testing.T) {
-	server := redistest.Start(t)
+	t.Run("server", func(t *testing.T) { bansAreShared(t, redistest.Start(t)) })
+	t.Run("cluster", func(t *testing.T) { bansAreShared(t, redistest.StartCluster(t)) })
+}
+
+func bansAreShared(t *testing.T, server *redistest.Server) {
+	t.Helper()
 	a, _ := newMachine(t, "redis://"+server.Addr)
 	b, _ := newMachine(t, "redis://"+server.Addr)
 	add(t, a, "192.0.2.1/32")

@@ -9,7 +9,7 @@
 // the server is gone: the limit then holds for each machine alone, with what it
 // knows, and the server's is used again as soon as it is back. And it answers
 // without a round trip who has used up the limit on this machine alone, so that a
-// flood does not reach the server.
+// flood does not reach the server (if the local count is exact: rate.Policy.Exact).
 //
 // Keys are hashed (128 bits of SHA-256): what identifies a client, perhaps a
 // secret of it, does not get onto another machine.
@@ -43,6 +43,8 @@ type Limiter struct {
 	begin string // of what is hashed
 	key   string // before the hash
 	burst bool
+	exact bool // the local count is
+	quota int
 
 	localDecisions atomic.Int64
 }
@@ -52,7 +54,7 @@ type Limiter struct {
 func New(conn *redis.Conn, name string, local *rate.Limiter) *Limiter {
 	p := local.Policy()
 	return &Limiter{
-		conn: conn, local: local, burst: p.Burst > 0,
+		conn: conn, local: local, burst: p.Burst > 0, exact: p.Exact(), quota: p.Quota(),
 		args: []string{
 			strconv.Itoa(p.Limit), strconv.Itoa(p.Quota()), strconv.FormatInt(microseconds(p.Window), 10),
 		},
@@ -72,15 +74,17 @@ func (l *Limiter) Take(ctx context.Context, key string, now time.Time) (r rate.R
 	if !l.conn.Up() {
 		return l.takeLocal(key, now), false
 	}
-	if r = l.local.Peek(key, now); !r.Allowed {
-		return r, true // all of the quota was used here: nobody else has had any of it
+	if l.exact {
+		if r := l.local.Peek(key, now); !r.Allowed {
+			return r, true // all of the quota was used here: nobody else has had any of it
+		}
 	}
 	list, err := l.conn.Ints(ctx, take, l.keys(key), l.args)
 	if err != nil || len(list) != 3 {
 		return l.takeLocal(key, now), false
 	}
 	r = rate.Result{
-		Allowed: list[0] == 1, Quota: r.Quota, Remaining: int(list[1]),
+		Allowed: list[0] == 1, Quota: l.quota, Remaining: int(list[1]),
 		Reset: time.Duration(list[2]) * time.Microsecond,
 	}
 	if r.Allowed {

@@ -210,3 +210,94 @@ func TestClientLeaves(t *testing.T) {
 	}
 	mustPass(t, m, true, true)
 }
+
+// On a cluster a decision's keys lie in one slot, also with a burst, and the
+// clients' ones in many.
+func TestCluster(t *testing.T) {
+	server := redistest.StartCluster(t)
+	m := newMachine(t, "redis://"+server.Addr, rate.Policy{Limit: 2, Window: time.Hour, Burst: 1})
+	decided := 0
+	for client := range 20 {
+		passed, local := race(t, []machine{m}, fmt.Sprint("client ", client))
+		if local > 0 { // a busy machine: the server missed its time
+			continue
+		}
+		decided++
+		if passed != 3 {
+			t.Errorf("%d of client %d passed, want 3", passed, client)
+		}
+	}
+	if decided == 0 {
+		t.Error("the server decided nothing")
+	}
+}
+
+const window = 100 * time.Millisecond
+
+// A span is when a request was let through, between two readings of the clock.
+type span struct{ before, after time.Time }
+
+// As time goes by: of any window no more than the quota passes, in the long run no
+// more than the limit, and who waits as told is let through.
+func TestWindowSlides(t *testing.T) {
+	server := redistest.Start(t)
+	for _, p := range []rate.Policy{
+		{Limit: 5, Window: window},
+		{Limit: 70, Window: window}, // counted in parts by package rate, exactly by the server
+		{Limit: 5, Window: window, Burst: 5},
+	} {
+		t.Run(fmt.Sprintf("%d+%d", p.Limit, p.Burst), func(t *testing.T) {
+			machines := []machine{
+				newMachine(t, "redis://"+server.Addr, p),
+				newMachine(t, "redis://"+server.Addr, p),
+			}
+			for attempt := range 20 {
+				passed, shared := tenWindows(t, machines, fmt.Sprint("client ", attempt))
+				if !shared { // a busy machine: the server missed its time
+					continue
+				}
+				checkSpans(t, p, passed)
+				return
+			}
+			t.Error("there is no attempt in which the server decided everything")
+		})
+	}
+}
+
+// tenWindows asks for ten windows without a pause but those that it is told.
+func tenWindows(t *testing.T, machines []machine, key string) (passed []span, shared bool) {
+	t.Helper()
+	refused := false
+	for start := time.Now(); time.Since(start) < 10*window; {
+		before := time.Now()
+		r, shared := machines[len(passed)%2].Take(t.Context(), key, before)
+		switch {
+		case !shared:
+			return nil, false
+		case r.Allowed:
+			passed = append(passed, span{before, time.Now()})
+		case refused || r.Reset <= 0:
+			t.Fatalf("refused after having waited as told: %+v", r)
+		default:
+			time.Sleep(r.Reset)
+		}
+		refused = !r.Allowed
+	}
+	return passed, true
+}
+
+func checkSpans(t *testing.T, p rate.Policy, passed []span) {
+	t.Helper()
+	if len(passed) <= p.Quota() {
+		t.Fatalf("%d passed in ten windows", len(passed))
+	}
+	for i := range len(passed) - p.Quota() {
+		if d := passed[i+p.Quota()].after.Sub(passed[i].before); d < window {
+			t.Fatalf("%d passed within %v", p.Quota()+1, d)
+		}
+	}
+	took := passed[len(passed)-1].after.Sub(passed[0].before)
+	if most := p.Quota() + int(float64(p.Limit)*took.Seconds()/window.Seconds()) + 1; len(passed) > most {
+		t.Errorf("%d passed in %v, want at most %d", len(passed), took, most)
+	}
+}
