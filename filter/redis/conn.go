@@ -91,6 +91,7 @@ func Open(t Target, o Options) (*Conn, error) {
 	}
 	c.option.DisableCache = true
 	c.option.DisableRetry = true
+	c.option.PipelineMultiplex = -1 // one connection: what the probe used, operations use
 	c.option.ClientName = "portico"
 	c.option.Dialer.Timeout = dialTimeout
 	c.option.ConnWriteTimeout = dialTimeout
