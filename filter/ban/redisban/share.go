@@ -135,12 +135,12 @@ func (s *Sharer) run(ctx context.Context) {
 			s.handOver(ctx)
 			s.takeOver(ctx)
 		}
+		wake := s.wake
+		if !s.conn.Up() {
+			wake = nil // what is pending waits with the rest
+		}
 		select {
-		case <-s.wake:
-			if s.conn.Up() {
-				continue
-			}
-			<-tick.C // nothing is lost by waiting
+		case <-wake:
 		case <-tick.C:
 		case <-ctx.Done():
 			return
