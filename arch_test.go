@@ -109,6 +109,23 @@ var rules = []rule{
 		[]string{"./filter/address", "go.uber.org/zap/..."},
 		"what a crawler declares, and whether it is true, is no matter of Caddy",
 	},
+	{"./filter/rate", nil, "a limiter is a pure structure, fed with a clock's readings"},
+	{"./filter/ban", []string{"./filter/rate"}, "the ledger knows no Caddy; strikes are counted by a rate"},
+	{
+		"./filter/redis",
+		[]string{"github.com/redis/rueidis"},
+		"a guarded connection knows nothing of what is sent over it",
+	},
+	{
+		"./filter/rate/redisrate",
+		[]string{"./filter/rate", "./filter/redis"},
+		"a shared limit is a local one and a script",
+	},
+	{
+		"./filter/ban/redisban",
+		[]string{"./filter/ban", "./filter/redis"},
+		"shared bans are a ledger and a script",
+	},
 	{"./internal/...", []string{"./...", "*"}, "tests and tools may look at everything"},
 	{"./cmd/...", []string{".", "./internal/...", "*"}, "a command uses Portico as a user does"},
 	{"./examples/...", []string{".", "./internal/...", "*"}, "examples use Portico as a user does"},

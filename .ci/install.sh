@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine does not have. With apt: the
-# servers that stand behind the examples, curl, the C compiler that Go's race
+# servers that stand behind the examples, a Redis, curl, the C compiler that Go's race
 # detector links with, and Node.js. With npm, into the directory that
 # HTTP_CACHE_TESTS names: the public suite of HTTP cache tests, which needs it.
 set -euo pipefail
@@ -12,6 +12,7 @@ need() { # need <package> <a file or command of it>
 }
 need apache2 apache2
 need php-fpm '/usr/sbin/php-fpm*'
+need redis-server redis-server
 need curl curl
 need gcc gcc
 need libc6-dev /usr/include/stdlib.h
