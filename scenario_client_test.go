@@ -153,6 +153,7 @@ func (c *scriptedClient) request(ctx context.Context, step *node, words []string
 			foretold = c.site.foretell(r)
 		}
 		exchanges[i] = send(c.site.client, r)
+		c.behind = c.behind || r.Header["Range"] != nil // a part is settled after its last byte
 	}
 	if name != "" {
 		c.named[name] = exchanges
@@ -273,6 +274,7 @@ func (c *scriptedClient) expect(ctx context.Context, step *node, words []string)
 		return fmt.Errorf("no request to expect something of")
 	}
 	err := checkAll(ctx, exchanges, want, step.body)
+	c.behind = c.behind || err != nil && eventually // it may happen between foretelling and asking
 	for err != nil && eventually && ctx.Err() == nil {
 		// Nothing the client can see tells it that a background refresh has
 		// ended: it can only ask again.
