@@ -100,3 +100,12 @@ func endToEnd(option string) bool {
 	}
 	return false
 }
+
+// DropUpgrade takes the wish for an upgrade off a request, which then passes as
+// what it is (RFC 9110 §7.8: a server may ignore Upgrade). Better than a refusal
+// for Upgrade: Java's HttpClient and curl --http2 ask for h2c with every request
+// in plain HTTP, and are content without it.
+func DropUpgrade(header http.Header) {
+	delete(header, "Upgrade")
+	delete(header, "Http2-Settings")
+}

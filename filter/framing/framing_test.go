@@ -37,3 +37,15 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestDropUpgrade(t *testing.T) {
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(
+		"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	DropUpgrade(r.Header)
+	if got := Check(r); got != None || len(r.Header) != 1 {
+		t.Errorf("%q, %v is left", got.Name(), r.Header)
+	}
+}
