@@ -225,6 +225,17 @@ func TestRawRequests(t *testing.T) {
 // speak sends text on a connection of its own, and returns the status of the
 // answer and its body.
 func (s *site) speak(text string) string {
+	answer := s.speakOnce(text)
+	for range 10 {
+		if s.loads < 2 || !strings.HasPrefix(answer, "no answer") {
+			break
+		}
+		answer = s.speakOnce(text) // a reload closes what is queued
+	}
+	return answer
+}
+
+func (s *site) speakOnce(text string) string {
 	conn, err := net.Dial("tcp", s.vars["$HTTP"])
 	if err != nil {
 		s.t.Fatal(err)
