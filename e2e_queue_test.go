@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // limited is a proxy whose upstreams take n requests each.
@@ -155,7 +156,11 @@ func TestQueueSlotsComeBack(t *testing.T) {
 			s.who(path)
 		}
 		e := s.sendTo("/stream")
-		<-begun
+		select {
+		case <-begun:
+		case <-time.After(patience):
+			t.Fatalf("the stream has not begun: %v", e.facts())
+		}
 		e.cancel()
 		if e := s.get("/"); e.status != http.StatusOK {
 			t.Fatalf("answer %d, want 200", e.status)
