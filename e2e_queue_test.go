@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // limited is a proxy whose upstreams take n requests each.
@@ -131,41 +130,6 @@ func TestQueueTimeout(t *testing.T) {
 	}
 	close(g.free)
 	s.wait(first, "the end", func() bool { return first.done })
-}
-
-// A slot comes back however a request ends: with an error, without a body, and
-// with a client that leaves in the middle.
-func TestQueueSlotsComeBack(t *testing.T) {
-	p := startPool(t, 1)
-	begun := make(chan struct{}, 1)
-	p[0].set(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/empty":
-			w.WriteHeader(http.StatusNoContent)
-		case "/abort":
-			panic(http.ErrAbortHandler)
-		case "/stream":
-			flush(w)
-			begun <- struct{}{}
-			<-r.Context().Done()
-		}
-	})
-	s := startSite(t, "", siteConfig{http: p.limited(1, "lb_policy least_time {\nqueue 2 15s\n}")})
-	for range 3 {
-		for _, path := range []string{"/", "/empty", "/abort"} {
-			s.who(path)
-		}
-		e := s.sendTo("/stream")
-		select {
-		case <-begun:
-		case <-time.After(patience):
-			t.Fatalf("the stream has not begun: %v", e.facts())
-		}
-		e.cancel()
-		if e := s.get("/"); e.status != http.StatusOK {
-			t.Fatalf("answer %d, want 200", e.status)
-		}
-	}
 }
 
 // Retries are bounded by the budget: the rest gets the error of the first attempt's kind at once.
