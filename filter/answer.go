@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -50,6 +51,7 @@ func (h *Handler) validateAnswer() error {
 // has them.
 func (x *inspection) answer(v verdict) error {
 	h := x.h
+	x.declineBody()
 	switch {
 	case !v.denial():
 	case h.Drop:
@@ -62,6 +64,16 @@ func (x *inspection) answer(v verdict) error {
 		return x.respond(v, h.Respond)
 	}
 	return caddyhttp.Error(v.code(), v)
+}
+
+// declineBody has the answer sent at once to a client that asks before it sends
+// its body (RFC 9110 §10.1.1). net/http would wait for the body first, since it
+// does not know the reader that Caddy puts around it; it does not wait on a
+// connection that is to be closed.
+func (x *inspection) declineBody() {
+	if x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && strings.EqualFold(x.r.Header.Get("Expect"), "100-continue") {
+		x.w.Header().Set("Connection", "close")
+	}
 }
 
 // respond gives the answer of the configuration.
