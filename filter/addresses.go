@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -57,7 +58,12 @@ func (o *AddressOptions) split() (lists, literal []string) {
 		case isList:
 			lists = append(lists, name)
 		case word == "private_ranges":
-			literal = append(literal, caddyhttp.PrivateRangesCIDR()...)
+			for _, text := range caddyhttp.PrivateRangesCIDR() {
+				if prefix, err := netip.ParsePrefix(text); err == nil {
+					text = prefix.Masked().String() // one of Caddy's has host bits
+				}
+				literal = append(literal, text)
+			}
 		default:
 			literal = append(literal, word)
 		}

@@ -34,7 +34,7 @@ func (o *BotOptions) validate() error {
 	}
 	_, _, badDeny := parseGroups(o.Deny)
 	_, _, badAllow := parseGroups(o.Allow)
-	return errors.Join(named("mode", expectWord(o.Mode, "", wordBlock, wordDetect, wordOff)), named("deny", badDeny), named("allow", badAllow))
+	return errors.Join(named("mode", expectWord(o.Mode, "", wordBlock, wordDetect, wordOff)), badDeny, badAllow)
 }
 
 func parseGroups(words []string) (groups bots.Groups, unverified bool, err error) {
