@@ -124,9 +124,11 @@ func (h *Handler) provisionAddresses() error {
 		if !places {
 			continue
 		}
-		if h.places = h.app.places(); len(h.places) == 0 {
+		databases := h.app.places()
+		if len(databases) == 0 {
 			return fmt.Errorf("%s: country and asn need a database, and the request_filter app has none", side.name)
 		}
+		h.places = databases
 	}
 	return nil
 }
@@ -162,7 +164,7 @@ func (h *Handler) decide(x *inspection) (address.Decision, string) {
 	if d := h.rules.Decide(x.client); d != address.Unlisted {
 		return d, "range"
 	}
-	if len(h.places) > 0 {
+	if h.places != nil {
 		place := h.places.Lookup(x.client)
 		if by := h.Allow.covers(place); by != "" {
 			return address.Allowed, by

@@ -100,7 +100,7 @@ type Handler struct {
 	strikes  *ban.Strikes // nil: no ban
 	traps    *ban.Strikes // of the honeypot
 	verifier *bots.Verifier
-	places   geo.Databases
+	places   geo.Locator // nil: no country or network is asked for
 	rules    address.Rules
 	honeypot paths
 	steps    []step
