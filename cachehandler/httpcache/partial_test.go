@@ -42,7 +42,9 @@ func storedPart(t *testing.T, contentRange, length string, lines ...string) *Sto
 
 // RFC 9110 §2.4: as many bytes as were asked for, and a Content-Range that counts more.
 func TestStoreSuffix(t *testing.T) {
-	part := func(start, length, complete int64) *Part { return &Part{Range: Range{start, length}, Complete: complete} }
+	part := func(start, length, complete int64) *Part {
+		return &Part{Range: Range{start, length}, Complete: complete}
+	}
 	tests := []struct {
 		name, asked, contentRange, length string
 		want                              *Part // nil: not stored
@@ -80,7 +82,9 @@ func TestStoreSuffix(t *testing.T) {
 }
 
 func TestStorePart(t *testing.T) {
-	part := func(start, length, complete int64) *Part { return &Part{Range: Range{start, length}, Complete: complete} }
+	part := func(start, length, complete int64) *Part {
+		return &Part{Range: Range{start, length}, Complete: complete}
+	}
 	tests := []struct {
 		name                 string
 		contentRange, length string
