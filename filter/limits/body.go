@@ -10,20 +10,42 @@ import (
 // Stream returns the request's body with the limits on it, or the body itself where
 // none applies. A read that exceeds a limit returns *Error, and so does every one
 // after it; nothing beyond the limit has been handed on by then.
-func (l Limits) Stream(r *http.Request) io.ReadCloser {
+func (l Limits) Stream(r *http.Request) io.ReadCloser { return l.stream(r, nil) }
+
+// Watch is Stream for who only wants to know: all of the body is handed on, and
+// found is called with the first excess, by the goroutine that reads.
+func (l Limits) Watch(r *http.Request, found func(Excess)) io.ReadCloser { return l.stream(r, found) }
+
+// Parsed reports whether what a request carries is by its type a text that an
+// origin parses as a whole: a form (but not one with files) or JSON.
+func Parsed(r *http.Request) bool { return media(r.Header.Get("Content-Type")) != other }
+
+// encoded reports whether the bytes of a body are not those of its media type:
+// what is compressed has brackets and ampersands by chance.
+func encoded(r *http.Request) bool {
+	for _, coding := range r.Header["Content-Encoding"] {
+		if coding = strings.TrimSpace(coding); coding != "" && !strings.EqualFold(coding, "identity") {
+			return true
+		}
+	}
+	return false
+}
+
+func (l Limits) stream(r *http.Request, found func(Excess)) io.ReadCloser {
 	if r.Body == nil || r.Body == http.NoBody || endless(r) {
 		return r.Body
 	}
-	b := &body{ReadCloser: r.Body, left: -1}
+	b := &body{ReadCloser: r.Body, left: -1, found: found}
 	if l.Body > 0 && r.ContentLength < 0 { // else Head has judged it, and net/http holds it
 		b.left = l.Body
 	}
-	switch media(r.Header.Get("Content-Type")) {
-	case form:
+	switch kind := media(r.Header.Get("Content-Type")); {
+	case encoded(r):
+	case kind == form:
 		if l.Args > 0 {
 			b.args = l.Args
 		}
-	case json:
+	case kind == json:
 		if l.JSONDepth > 0 {
 			b.json = &JSON{Max: l.JSONDepth}
 		}
@@ -63,17 +85,24 @@ type body struct {
 	ampersand int   // separators seen
 	json      *JSON
 	err       error
+	found     func(Excess) // told of an excess instead of the reader
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if b.left >= 0 && int64(len(p)) > b.left+1 { // one more byte tells that it is too long
+	if b.left >= 0 && b.found == nil && int64(len(p)) > b.left+1 { // one more byte tells that it is too long
 		p = p[:b.left+1]
 	}
 	n, err := b.ReadCloser.Read(p)
-	if e := b.check(p[:n]); e != None {
+	e := b.check(p[:n])
+	switch {
+	case e == None:
+	case b.found != nil:
+		b.found(e)
+		b.left, b.args, b.json = -1, 0, nil
+	default:
 		b.err = &Error{e}
 		return 0, b.err
 	}

@@ -85,6 +85,48 @@ func TestBody(t *testing.T) {
 	}
 }
 
+// What is compressed has brackets and ampersands by chance.
+func TestEncodedBodiesAreOnlyMeasured(t *testing.T) {
+	for _, test := range []struct {
+		coding, body, contentType string
+		want                      Excess
+	}{
+		{"gzip", "[[[[", "application/json", None},
+		{"br", "&&&&&", "application/x-www-form-urlencoded", None},
+		{"gzip", "[[[[0123456789", "application/json", Body},
+		{"identity", "[[[[", "application/json", JSONDepth},
+	} {
+		r := request("POST", "/", test.body, test.contentType, -1)
+		r.Header.Set("Content-Encoding", test.coding)
+		_, err := io.ReadAll(small.Stream(r))
+		var excess *Error
+		if errors.As(err, &excess) != (test.want != None) || excess != nil && excess.Excess != test.want {
+			t.Errorf("%q in %s: %v, want %q", test.body, test.coding, err, test.want.Name())
+		}
+	}
+}
+
+func TestWatchHandsOnEverything(t *testing.T) {
+	for _, test := range []struct {
+		body, contentType string
+		want              Excess
+	}{
+		{"0123456789", "text/plain", None},
+		{"0123456789xyz", "text/plain", Body},
+		{"[[[[1]]]]", "application/json", JSONDepth},
+	} {
+		var found []Excess
+		r := request("POST", "/", test.body, test.contentType, -1)
+		got, err := io.ReadAll(small.Watch(r, func(e Excess) { found = append(found, e) }))
+		if err != nil || string(got) != test.body {
+			t.Errorf("%q: %q, %v", test.body, got, err)
+		}
+		if len(found) > 1 || len(found) == 1 != (test.want != None) || len(found) == 1 && found[0] != test.want {
+			t.Errorf("%q: found %v, want %q", test.body, found, test.want.Name())
+		}
+	}
+}
+
 func TestStreamsAreLeftAlone(t *testing.T) {
 	upgrade := request("GET", "/", "x", "", 0)
 	upgrade.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"keep-alive, Upgrade"}}

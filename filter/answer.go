@@ -1,0 +1,120 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// RespondOptions is an answer.
+type RespondOptions struct {
+	// The status code: 200 to 599, but no redirect.
+	Status int `json:"status,omitempty"`
+
+	// The body, as plain text. Without one, an error status goes to
+	// `handle_errors`. Default: none.
+	Body string `json:"body,omitempty"`
+}
+
+func (o *RespondOptions) validate() error {
+	if o != nil && (o.Status < 200 || o.Status > 599 || o.Status/100 == 3) {
+		return fmt.Errorf("status must be 200 to 299 or 400 to 599, not %d", o.Status)
+	}
+	return nil
+}
+
+// validateAnswer holds that there is one answer at most.
+func (h *Handler) validateAnswer() error {
+	given := 0
+	for _, is := range []bool{h.Respond != nil, h.Drop, h.Tarpit != 0} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return errors.New("respond, drop and tarpit: at most one of them")
+	case h.Tarpit < 0:
+		return errors.New("tarpit: must not be negative")
+	}
+	return named("respond", h.Respond.validate())
+}
+
+// answer ends a request that is blocked. Errors go up, so that handle_errors
+// has them.
+func (x *inspection) answer(v verdict) error {
+	h := x.h
+	switch {
+	case !v.denial():
+	case h.Drop:
+		// net/http closes the connection without an answer, or resets the stream
+		// (RFC 9113 §8.1, RFC 9114 §4.1.1).
+		panic(http.ErrAbortHandler)
+	case h.Tarpit > 0:
+		x.hold(time.Duration(h.Tarpit))
+	case h.Respond != nil:
+		return x.respond(v, h.Respond)
+	}
+	return caddyhttp.Error(v.code(), v)
+}
+
+// respond gives the answer of the configuration.
+func (x *inspection) respond(v verdict, o *RespondOptions) error {
+	if o.Body == "" && o.Status >= 400 {
+		return caddyhttp.Error(o.Status, v)
+	}
+	if o.Body != "" {
+		x.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		x.w.Header().Set("Content-Length", strconv.Itoa(len(o.Body)))
+	}
+	x.w.WriteHeader(o.Status)
+	if o.Body == "" || x.r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := io.WriteString(x.w, o.Body)
+	return err
+}
+
+// hold keeps the client waiting: for as long as configured, or until it goes
+// away, or the server is about to. Places are bounded; without one the client
+// is answered at once.
+func (x *inspection) hold(d time.Duration) {
+	slots := x.h.app.slots()
+	if !slots.Take() {
+		return
+	}
+	defer slots.Release()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-x.r.Context().Done():
+	case <-x.h.stopping:
+	}
+}
+
+// provisionStopping arranges that nobody is held when the configuration ends.
+// Its context is cancelled only after the server has waited for its requests,
+// so the server tells before that it shuts down.
+func (h *Handler) provisionStopping(ctx caddy.Context) {
+	stopping := make(chan struct{})
+	h.stopping = stopping
+	ended := make(chan struct{}, 1)
+	end := func() {
+		select {
+		case ended <- struct{}{}:
+			close(stopping)
+		default:
+		}
+	}
+	ctx.OnCancel(end)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
+		server.RegisterOnShutdown(end)
+	}
+}
