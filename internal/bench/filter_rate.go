@@ -47,7 +47,7 @@ var benchmarkLine = regexp.MustCompile(`(?m)^BenchmarkTake/keys=(\d+)\S*\s+\d+\s
 // takeTimes runs the benchmark as often as there are rounds.
 func (b *bench) takeTimes() (map[string][]float64, error) {
 	args := []string{
-		"test", "-run", "^$", "-bench", "^BenchmarkTake$", "-benchtime", "200ms",
+		"test", "-run", "^$", "-bench", "^BenchmarkTake$", "-benchtime", "500ms",
 		"-count", strconv.Itoa(b.rounds), "github.com/caddy-portico/portico/filter/rate",
 	}
 	name := "go"
