@@ -132,6 +132,35 @@ func TestQueueTimeout(t *testing.T) {
 	s.wait(first, "the end", func() bool { return first.done })
 }
 
+// A slot comes back however a request ends: with an error, without a body, and
+// with a client that leaves in the middle.
+func TestQueueSlotsComeBack(t *testing.T) {
+	p := startPool(t, 1)
+	p[0].set(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/empty":
+			w.WriteHeader(http.StatusNoContent)
+		case "/abort":
+			panic(http.ErrAbortHandler)
+		case "/stream":
+			flush(w)
+			<-r.Context().Done()
+		}
+	})
+	s := startSite(t, "", siteConfig{http: p.limited(1, "lb_policy least_time {\nqueue 2 15s\n}")})
+	for range 3 {
+		for _, path := range []string{"/", "/empty", "/abort"} {
+			s.who(path)
+		}
+		e := s.sendTo("/stream")
+		s.wait(e, "the stream to begin", func() bool { return e.header != nil })
+		e.cancel()
+		if e := s.get("/"); e.status != http.StatusOK {
+			t.Fatalf("answer %d, want 200", e.status)
+		}
+	}
+}
+
 // Retries are bounded by the budget: the rest gets the error of the first attempt's kind at once.
 func TestRetryBudget(t *testing.T) {
 	const n = 300

@@ -35,7 +35,7 @@ func (s *site) dial(text string) *net.TCPConn {
 }
 
 // departures is a handler that tells when contexts of requests end: net/http
-// ends them as soon as the client ends its side.
+// ends them as soon as the client ends its side, or the request is answered.
 type departures struct{}
 
 var departed = make(chan struct{}, 16)
@@ -51,7 +51,7 @@ func (departures) CaddyModule() caddy.ModuleInfo {
 }
 
 func (departures) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	defer context.AfterFunc(r.Context(), func() { departed <- struct{}{} })()
+	context.AfterFunc(r.Context(), func() { departed <- struct{}{} })
 	return next.ServeHTTP(w, r)
 }
 

@@ -7,12 +7,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,15 +160,25 @@ func newClient(t testing.TB) *http.Client {
 	}
 }
 
-// freeAddr is a loopback address nobody listens on.
+// lastPort begins anywhere, since other tests look for ports at the same time.
+var lastPort atomic.Uint32
+
+func init() { lastPort.Store(mathrand.Uint32()) }
+
+// freeAddr is a loopback address nobody listens on. It is not one that a system
+// gives to whoever needs any, and never the same twice: Caddy shares a port with
+// another Caddy and says nothing.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("finding a free port: %v", err)
+	for range 1000 {
+		addr := net.JoinHostPort("127.0.0.1", fmt.Sprint(10_000+lastPort.Add(1)%20_000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 func port(addr string) string {

@@ -77,6 +77,9 @@ func contentRange(r httpcache.Range, length int64) string {
 func (x *exchange) writePart(r httpcache.Range, length int64) {
 	h, _ := x.writeFields()
 	h.Set("Content-Range", contentRange(r, length))
+	if p := x.object.Head.Part; x.verbatim && p != nil && p.Said != "" && r == p.Range {
+		h.Set("Content-Range", p.Said)
+	}
 	h.Set("Content-Length", strconv.FormatInt(r.Length, 10))
 	if h["Content-Type"] == nil {
 		h["Content-Type"] = nil // or it would be guessed from a part

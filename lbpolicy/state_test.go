@@ -285,3 +285,23 @@ func TestExhaustedCannotBeDialed(t *testing.T) {
 		}
 	}
 }
+
+// A request may be over while it still looks for an upstream: the slot it then
+// gets is given back at once, since nothing comes that would.
+func TestSlotAfterTheEnd(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r, err := http.NewRequestWithContext(context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{}), http.MethodGet, "/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := (&tap{trips: true, slots: true}).trip(r)
+	u := new(upstream)
+	if !tr.takeSlot(u, 1) || tr.takeSlot(new(upstream), 1) && u.slots.full(1) {
+		t.Fatal("a slot is held that was changed for another")
+	}
+	cancel()
+	tr.takeSlot(u, 1)
+	if u.slots.full(1) {
+		t.Error("the slot is lost")
+	}
+}

@@ -80,6 +80,9 @@ func (tr *trip) takeSlot(u *upstream, limit int) bool {
 		return false
 	}
 	tr.held.Store(u)
+	if tr.req.Context().Err() != nil {
+		tr.releaseSlot() // its end may have been before there was anything to give back
+	}
 	return true
 }
 

@@ -21,6 +21,9 @@ import (
 type Part struct {
 	Range
 	Complete int64 // length of the representation; -1 is not known
+	// Said is the Content-Range with which it came, if that said something
+	// else (receivedSuffix). Whoever the response was for gets it as it was.
+	Said string
 }
 
 func (p Part) isWhole() bool { return p.Start == 0 && p.Length == p.Complete }
@@ -34,7 +37,7 @@ func (p Part) join(q Part) (Part, bool) {
 		return Part{}, false
 	}
 	start := min(p.Start, q.Start)
-	joined := Part{Range{start, max(p.end(), q.end()) - start}, max(p.Complete, q.Complete)}
+	joined := Part{Range{start, max(p.end(), q.end()) - start}, max(p.Complete, q.Complete), ""}
 	return joined, joined.Complete < 0 || joined.end() <= joined.Complete
 }
 
@@ -50,7 +53,7 @@ func parseContentRange(lines []string) (Part, bool) {
 	if !ok || !closed || !strings.EqualFold(unit, "bytes") || first < 0 || last < first {
 		return Part{}, false
 	}
-	p := Part{Range{first, last - first + 1}, -1}
+	p := Part{Range{first, last - first + 1}, -1, ""}
 	if complete == "*" {
 		return p, true
 	}
@@ -67,14 +70,38 @@ func receivedPart(x *Exchange) (Part, bool) {
 	return p, ok && len(length) == 1 && parseUnix(trimOWS(length[0])) == p.Length
 }
 
+// receivedSuffix is the part of a 206 that brings the n last bytes, as it was
+// asked to, under a Content-Range that counts more of them. The content is as
+// long as both ends of the exchange say, so the end of the range is what is
+// wrong: often one beyond the last byte, by an origin that takes last-pos for the
+// length. RFC 9110 §2.4 permits to recover from that: the part begins where it
+// says, and the representation ends with it. It is not put together with parts
+// that say otherwise, since those have another complete length.
+func receivedSuffix(x *Exchange) (Part, bool) {
+	p, ok := parseContentRange(x.Header["Content-Range"])
+	first, n, suffix := singleRange(x.RequestHeader)
+	length := x.Header["Content-Length"]
+	if !ok || !suffix || first >= 0 || n >= p.Length || p.end() != p.Complete ||
+		len(length) != 1 || parseUnix(trimOWS(length[0])) != n {
+		return Part{}, false
+	}
+	return Part{Range{p.Start, n}, p.Start + n, trimOWS(x.Header["Content-Range"][0])}, n > 0
+}
+
 // byPart: a 206 is stored as if it were an incomplete 200 (§3.3), and as a 200
 // if nothing is missing.
 func (r *response) byPart() Reason {
 	if r.part != nil {
 		return None // stored already
 	}
+	if !hasLines(r.RequestHeader, "Range") {
+		return PartialContent
+	}
 	part, ok := receivedPart(r.Exchange)
-	if !ok || !hasLines(r.RequestHeader, "Range") {
+	if !ok {
+		part, ok = receivedSuffix(r.Exchange)
+	}
+	if !ok {
 		return PartialContent
 	}
 	r.setPart(part)

@@ -40,8 +40,51 @@ func storedPart(t *testing.T, contentRange, length string, lines ...string) *Sto
 	return s
 }
 
+// RFC 9110 §2.4: as many bytes as were asked for, and a Content-Range that counts more.
+func TestStoreSuffix(t *testing.T) {
+	part := func(start, length, complete int64) *Part {
+		return &Part{Range: Range{start, length}, Complete: complete}
+	}
+	tests := []struct {
+		name, asked, contentRange, length string
+		want                              *Part // nil: not stored
+	}{
+		{"one too many", "bytes=-5", "bytes 4-9/10", "5", &Part{Range{4, 5}, 9, "bytes 4-9/10"}},
+		{"right", "bytes=-5", "bytes 5-9/10", "5", part(5, 5, 10)},
+		{"not as many as asked for", "bytes=-6", "bytes 4-9/10", "5", nil},
+		{"more than it says", "bytes=-7", "bytes 4-9/10", "7", nil},
+		{"not the end of it", "bytes=-5", "bytes 4-9/12", "5", nil},
+		{"of unknown length", "bytes=-5", "bytes 4-9/10", "", nil},
+		{"an end that is not known", "bytes=-5", "bytes 4-9/*", "5", nil},
+		{"nothing", "bytes=-0", "bytes 4-9/10", "0", nil},
+		{"not a suffix", "bytes=4-8", "bytes 4-9/10", "5", nil},
+		{"two of them", "bytes=-5, -2", "bytes 4-9/10", "5", nil},
+		{"another unit", "lines=-5", "bytes 4-9/10", "5", nil},
+	}
+	p := DefaultPolicy()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			x := partExchange("Content-Range: " + tt.contentRange)
+			x.RequestHeader.Set("Range", tt.asked)
+			if tt.length != "" {
+				x.Header.Set("Content-Length", tt.length)
+			}
+			s, why := Store(x, &p)
+			var got *Part
+			if s != nil {
+				got = s.Part
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("%v (-want +got)\n%s", why, diff)
+			}
+		})
+	}
+}
+
 func TestStorePart(t *testing.T) {
-	part := func(start, length, complete int64) *Part { return &Part{Range{start, length}, complete} }
+	part := func(start, length, complete int64) *Part {
+		return &Part{Range: Range{start, length}, Complete: complete}
+	}
 	tests := []struct {
 		name                 string
 		contentRange, length string
@@ -217,7 +260,7 @@ func TestExtend(t *testing.T) {
 		part *Part // nil: the whole
 	}{
 		{"9111-3.4 all that was missing", []string{"Content-Range: bytes 4-9/10", "Content-Length: 6", `ETag: "v"`}, Storable, nil},
-		{"9111-3.4 some of it", []string{"Content-Range: bytes 4-5/10", "Content-Length: 2", `ETag: "v"`}, Storable, &Part{Range{0, 6}, 10}},
+		{"9111-3.4 some of it", []string{"Content-Range: bytes 4-5/10", "Content-Length: 2", `ETag: "v"`}, Storable, &Part{Range: Range{0, 6}, Complete: 10}},
 		{"9111-3.4 more than was missing", []string{"Content-Range: bytes 2-9/10", "Content-Length: 8", `ETag: "v"`}, Storable, nil},
 		{"9110-15.3.7.3 another representation", []string{"Content-Range: bytes 4-9/10", "Content-Length: 6", `ETag: "w"`}, OtherValidator, nil},
 		{"9110-15.3.7.3 a weak validator", []string{"Content-Range: bytes 4-9/10", "Content-Length: 6", `ETag: W/"v"`}, OtherValidator, nil},

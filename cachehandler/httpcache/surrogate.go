@@ -45,7 +45,7 @@ func parseSurrogateControl(lines []string, id string) (directives, bool) {
 // whether there are any.
 func (d *directives) applySurrogate(lines []string, wants func(target string) bool) (some bool) {
 	for element := range elementsOf(lines) {
-		element, target, _ := strings.Cut(element, ";")
+		element, target, _ := cutUnquoted(element, ';')
 		name, argument, has := strings.Cut(trimOWS(element), "=")
 		if !isToken(name) || !wants(trimOWS(target)) {
 			continue
@@ -62,16 +62,35 @@ func (d *directives) applySurrogate(lines []string, wants func(target string) bo
 	return some
 }
 
+// elementsOf are the elements of a list in which there may be quoted strings.
 func elementsOf(lines []string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range lines {
-			for element := range listElements(line) {
-				if !yield(element) {
+			for more := true; more; {
+				var element string
+				element, line, more = cutUnquoted(line, ',')
+				if element = trimOWS(element); element != "" && !yield(element) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// cutUnquoted is [strings.Cut] at the first sep outside of quoted strings (RFC
+// 9110 §5.6.4). One that does not end reaches to the end.
+func cutUnquoted(s string, sep byte) (before, after string, found bool) {
+	for i, quoted := 0, false; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == sep && !quoted:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
 }
 
 // parseAccelExpires parses the field as nginx does: seconds, of which 0 is no

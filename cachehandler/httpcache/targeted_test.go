@@ -32,6 +32,8 @@ func TestTargeted(t *testing.T) {
 		{"9213-2.1 trailing comma", "CDN-Cache-Control", []string{"max-age=100,"}, directives{}, false},
 
 		{"Surrogate-Control", "Surrogate-Control", []string{`max-age=60, content="ESI/1.0"`}, maxAgeOf(60), true},
+		{"9110-5.6.4 a list in a quoted string", "Surrogate-Control", []string{`content="ESI/1.0, no-store;edge, \", no-store", max-age=60`}, maxAgeOf(60), true},
+		{"9110-5.6.4 a quoted string that does not end", "Surrogate-Control", []string{`max-age=60, content="x, no-store`}, maxAgeOf(60), true},
 		{"Surrogate-Control, stale extension", "Surrogate-Control", []string{"max-age=60+30"}, with(func(d *directives) { d.maxAge, d.staleWhileRevalidate = 60, 30 }), true},
 		{"edge-arch-2.3 own target", "Surrogate-Control", []string{"no-store;edge"}, flags(dirNoStore), true},
 		{"edge-arch-2.3 own target, any case", "Surrogate-Control", []string{"no-store ; EDGE"}, flags(dirNoStore), true},

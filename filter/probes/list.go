@@ -80,6 +80,8 @@ var entries = []Entry{
 	{"/etc/passwd", System, "the accounts of the system"},
 	{"/etc/shadow", System, "the passwords of the system"},
 	{"/proc/self/environ", System, "the environment of the server"},
+	{"/server-status", System, "Apache: every request under way; \"Require local\" lets a proxy on the same machine read it"},
+	{"/server-info", System, "Apache: its whole configuration"},
 	{".htpasswd", System, "Apache: passwords"},
 	{".htaccess", System, "Apache: settings, never served"},
 	{".bash_history", System, "a shell's history"},

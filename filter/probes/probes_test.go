@@ -24,7 +24,7 @@ func TestLegitimatePathsPass(t *testing.T) {
 	for _, path := range []string{
 		"", "*", "/", "/.well-known/acme-challenge/x", "/.well-known/security.txt", "/wp-login.php", "/wp-admin/", "/xmlrpc.php",
 		"/wp-json/wp/v2/posts", "/phpmyadmin/", "/admin/", "/actuator/health", "/group/project.git/info/refs", "/env", "/.envelope",
-		"/docs/dump.sql", "/files/.gitignore", "/owner/repo/.github/workflows/ci.yml", "/cgi-bin/git/x", "/cgi-bin/luci", "/server-status",
+		"/docs/dump.sql", "/files/.gitignore", "/owner/repo/.github/workflows/ci.yml", "/cgi-bin/git/x", "/cgi-bin/luci", "/status",
 		"/.vscode/settings.json", "/vendor/jquery.js", "/.environment", "/git/.gitkeep", "/a/etc/passwd-help", "/robots.txt", "//",
 		"/owner/repo/src/branch/main/.npmrc", "/group/project/-/blob/main/.env", "/repo/tree/.htaccess", "/remote.php/dav/files/me/.ssh/id_rsa",
 	} {

@@ -62,7 +62,7 @@ func TestFields(t *testing.T) {
 		{"§3 policy", string(AppendPolicyField(nil, "login", minute)), `"login";q=15;w=60`},
 		{"§3.1.3 no fractions", string(AppendPolicyField(nil, "x", Policy{Limit: 1, Window: 1500 * time.Millisecond})), `"x";q=1`},
 		{"§4 remaining", string(Result{Remaining: 9, Reset: 12 * time.Second}.AppendField(nil, "login")), `"login";r=9;t=12`},
-		{"§4.1.2 rounded up", string(Result{Reset: 12*time.Second + 1}.AppendField(nil, "login")), `"login";r=0;t=13`},
+		{"§4.1.2 rounded up", string(Result{Reset: 12*time.Second + time.Millisecond}.AppendField(nil, "login")), `"login";r=0;t=13`},
 		{"§4 nothing used", string(Result{Remaining: 9}.AppendField(nil, "login")), `"login";r=9`},
 		{"RFC 9651 §4.1.6", string(Result{}.AppendField(nil, `a"b\cé`)), `"a\"b\\c??";r=0`},
 	}
@@ -74,9 +74,26 @@ func TestFields(t *testing.T) {
 			t.Errorf("%s: %s is no structured field: %v", tt.row, tt.got, err)
 		}
 	}
-	for reset, want := range map[time.Duration]int{0: 0, 1: 1, time.Second: 1, time.Second + 1: 2} {
+}
+
+// RFC 9110 §10.2.3: whole seconds, never too few but for what an answer takes.
+func TestRetryAfter(t *testing.T) {
+	for reset, want := range map[time.Duration]int{
+		0:                                 0,
+		time.Nanosecond:                   1,
+		time.Second:                       1,
+		time.Second + time.Millisecond:    2,
+		time.Minute:                       60,
+		time.Minute + 100*time.Nanosecond: 60, // a tick of a window of a minute
+		time.Minute + time.Microsecond:    61,
+		time.Hour + 10*time.Microsecond:   3600,
+	} {
 		if got := (Result{Reset: reset}).RetryAfter(); got != want {
-			t.Errorf("Retry-After of %v: %d, want %d", reset, got, want)
+			t.Errorf("%v: %d seconds, want %d", reset, got, want)
 		}
+	}
+	l := newLimiter(t, Config{Policy: Policy{Limit: 5, Window: time.Minute}})
+	if got := string(l.Take("k", epoch.Add(12345)).AppendField(nil, "all")); got != `"all";r=4;t=60` {
+		t.Errorf("the first answer says %s", got)
 	}
 }

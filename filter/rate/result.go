@@ -18,9 +18,11 @@ type Result struct {
 }
 
 // RetryAfter is Reset as Retry-After counts (RFC 9110 §10.2.3), in whole seconds,
-// rounded up: who waits that long is not refused for having come too early.
+// rounded up: who waits that long is not refused for having come too early. The
+// part of the tick by which a log may be late is left out, or a window of a minute
+// would take 61 seconds: it is less than any answer is under way.
 func (r Result) RetryAfter() int {
-	return int((r.Reset + time.Second - 1) / time.Second)
+	return int((r.Reset - r.Reset/1e8 + time.Second - 1) / time.Second)
 }
 
 // AppendPolicyField appends a member of the RateLimit-Policy field

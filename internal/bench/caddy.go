@@ -28,19 +28,21 @@ func (b *bench) proxied() site {
 	return site{"reverse_proxy", "reverse_proxy " + b.origin.Addr}
 }
 
-// startCaddy runs the Caddy under test with these sites and the options of
-// its global response_cache block, if any. edit may change the adapted JSON.
-func (b *bench) startCaddy(store string, edit func(any), sites ...site) (*server, []contestant, error) {
+// storeOf is the global option for a store with this tier.
+func storeOf(tier string) string {
+	return "\tresponse_cache {\n\t\tstore {\n\t\t\t" + tier + "\n\t\t}\n\t}\n"
+}
+
+// startCaddy runs the Caddy under test with these sites and global options.
+// edit may change the adapted JSON.
+func (b *bench) startCaddy(options string, edit func(any), sites ...site) (*server, []contestant, error) {
 	admin, err := freeAddr()
 	if err != nil {
 		return nil, nil, err
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "{\n\tadmin %s\n\tauto_https off\n\tdefault_bind 127.0.0.1\n\tpersist_config off\n\tlog {\n\t\tlevel ERROR\n\t}\n", admin)
-	if store != "" {
-		fmt.Fprintf(&text, "\tresponse_cache {\n\t\tstore {\n\t\t\t%s\n\t\t}\n\t}\n", store)
-	}
-	text.WriteString("}\n")
+	text.WriteString(options + "}\n")
 	contestants := make([]contestant, len(sites))
 	for i, s := range sites {
 		addr, err := freeAddr()

@@ -20,7 +20,7 @@ func runHit(b *bench) error {
 		return err
 	}
 	respond := site{"respond", fmt.Sprintf("respond %q", origin.Bytes(size, 0))}
-	s, contestants, err := b.startCaddy("memory 64MiB", respondWith(header), respond, b.cached(""))
+	s, contestants, err := b.startCaddy(storeOf("memory 64MiB"), respondWith(header), respond, b.cached(""))
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (b *bench) originTarget(what, path string, before int) {
 // hitHeader returns the fields of a hit, as respond is to send them. Date is
 // among them, which saves respond formatting one: the comparison is strict.
 func (b *bench) hitHeader(target string, size int64) (http.Header, error) {
-	s, contestants, err := b.startCaddy("memory 64MiB", nil, b.cached(""))
+	s, contestants, err := b.startCaddy(storeOf("memory 64MiB"), nil, b.cached(""))
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 func runHit100k(b *bench) error {
 	const size = 100 << 10
 	target := fmt.Sprintf("/bytes/hit100k?n=%d&cc=max-age=86400&etag=v1", size)
-	s, contestants, err := b.startCaddy("memory 64MiB", nil, b.cached(""))
+	s, contestants, err := b.startCaddy(storeOf("memory 64MiB"), nil, b.cached(""))
 	if err != nil {
 		b.report.notTaken("response_cache", err)
 	} else {

@@ -55,6 +55,8 @@ var benchmarks = []struct {
 	{lbScenarios[3].name, lbScenarios[3].shows, lbScenarios[3].run},
 	{lbScenarios[4].name, lbScenarios[4].shows, lbScenarios[4].run},
 	{"lb-sim", "load-balancing policies in virtual time: no network, and the same in every run", runLBSim},
+	{"filter", "requests that request_filter lets pass, with 200 000 denied ranges and with a rate limit, against Caddy's own respond, nginx and HAProxy", runFilter},
+	{"filter-rate", "a decision of a rate limit, on all CPUs, and what a key takes", runFilterRate},
 	{"lb-cost", "what load-balancing policies cost in front of backends that cost nothing", runLBCost},
 }
 

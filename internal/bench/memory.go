@@ -33,7 +33,7 @@ func runMemory(b *bench) error {
 }
 
 func (b *bench) fillMemory(s site) (row []string, peak float64, err error) {
-	srv, contestants, err := b.startCaddy("memory 64MiB", nil, s)
+	srv, contestants, err := b.startCaddy(storeOf("memory 64MiB"), nil, s)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -4,7 +4,7 @@ package main
 // misses that are stored, and passes that must not be. Both go to the same
 // origin from the same process; the baseline is reverse_proxy without a cache.
 func runMiss(b *bench) error {
-	s, contestants, err := b.startCaddy("memory 256MiB", nil, b.proxied(), b.cached(""))
+	s, contestants, err := b.startCaddy(storeOf("memory 256MiB"), nil, b.proxied(), b.cached(""))
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type stampede struct {
 // runStampede lets a crowd ask for one cold key at the same moment: once for
 // something that may be stored, once for something that must not be shared.
 func runStampede(b *bench) error {
-	s, contestants, err := b.startCaddy("memory 64MiB", nil, b.cached(""))
+	s, contestants, err := b.startCaddy(storeOf("memory 64MiB"), nil, b.cached(""))
 	if err != nil {
 		b.report.notTaken("response_cache", err)
 	} else {

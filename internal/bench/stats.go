@@ -40,3 +40,12 @@ func ratios(a, b []float64) []float64 {
 	}
 	return r
 }
+
+// differences subtracts b from a, round by round.
+func differences(a, b []float64) []float64 {
+	d := make([]float64, min(len(a), len(b)))
+	for i := range d {
+		d[i] = a[i] - b[i]
+	}
+	return d
+}

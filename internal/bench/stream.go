@@ -13,7 +13,7 @@ import (
 // grows. Every byte is compared.
 func runStream(b *bench) error {
 	const limit = 64
-	s, contestants, err := b.startCaddy("memory 64MiB", nil, b.proxied(), b.cached("{\nmax_object_size 8MiB\n}"))
+	s, contestants, err := b.startCaddy(storeOf("memory 64MiB"), nil, b.proxied(), b.cached("{\nmax_object_size 8MiB\n}"))
 	if err != nil {
 		return err
 	}
