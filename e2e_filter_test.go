@@ -26,8 +26,8 @@ import (
 // another's.
 const behindProxy = "servers {\ntrusted_proxies static 127.0.0.0/8\n}"
 
-// filtered is a site whose origin says what it got.
-func filtered(t *testing.T, options string) (*site, *testOrigin) {
+// startFiltered is a site whose origin says what it got.
+func startFiltered(t *testing.T, options string) (*site, *testOrigin) {
 	origin := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, "%s %s %d", r.Method, r.RequestURI, n)
@@ -36,7 +36,7 @@ func filtered(t *testing.T, options string) (*site, *testOrigin) {
 }
 
 func TestFilterDefaults(t *testing.T) {
-	s, _ := filtered(t, "request_filter")
+	s, _ := startFiltered(t, "request_filter")
 	for request, want := range map[string]string{
 		"GET /a?b=c HTTP/1.1\r\nHost: site.test\r\n\r\n":                                                       "200 GET /a?b=c 0",
 		"GET /a HTTP/1.0\r\n\r\n":                                                                              "200 GET /a 0",
@@ -187,7 +187,7 @@ func TestFilterPassesWebSocketsAndEvents(t *testing.T) {
 // Limit, window and what is left are told with every answer, and a refusal says
 // when to come back.
 func TestFilterRate(t *testing.T) {
-	s, _ := filtered(t, "request_filter {\nrate e2e_rate {\nlimit 2/1h\nmatch path /login\n}\n}")
+	s, _ := startFiltered(t, "request_filter {\nrate e2e_rate {\nlimit 2/1h\nmatch path /login\n}\n}")
 	fields := func(e *exchange) string {
 		return fmt.Sprint(e.status, " ", e.header.Get("RateLimit-Policy"), " ", e.header.Get("RateLimit"), " ", e.header.Get("Retry-After"))
 	}
@@ -214,7 +214,7 @@ func TestFilterRate(t *testing.T) {
 // Blocked requests lead to a ban, which a reload does not lift; who is allowed is
 // never banned.
 func TestFilterBan(t *testing.T) {
-	s, origin := filtered(t, "request_filter {\nallow 198.51.100.9\nban {\nafter 3 in 1h\nfor 1h\n}\nhoneypot /trap\n}")
+	s, origin := startFiltered(t, "request_filter {\nallow 198.51.100.9\nban {\nafter 3 in 1h\nfor 1h\n}\nhoneypot /trap\n}")
 	statuses := func(client string, paths ...string) (all []int) {
 		for _, path := range paths {
 			all = append(all, s.get(path, "X-Forwarded-For", client).status)

@@ -127,9 +127,6 @@ func (x *inspection) rates() verdict {
 
 // tell adds a rate to the fields of the answer; of several each is a member.
 func (o *RateOptions) tell(h http.Header, result rate.Result) {
-	if window := o.limiter.Policy().Window; result.Allowed && result.Reset > window {
-		result.Reset = window // it is rounded up so that no refusal ends early
-	}
 	appendMember(h, "Ratelimit-Policy", o.policy)
 	appendMember(h, "Ratelimit", string(result.AppendField(nil, o.Name)))
 	if !result.Allowed {
