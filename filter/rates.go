@@ -99,7 +99,7 @@ func (h *Handler) provisionRates(ctx caddy.Context) error {
 func (x *inspection) rates() verdict {
 	for _, o := range x.h.Rates {
 		v := verdict{reason: reasonRate, mode: x.h.modeOf(o.Mode), rule: o.Name}
-		matched, err := o.match.AnyMatchWithError(x.r)
+		matched, err := x.matches(o.match)
 		if err != nil {
 			v.text, v.status, v.free = "the rate failed: "+err.Error(), http.StatusInternalServerError, true
 			if v.mode == block {
