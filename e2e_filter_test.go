@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/net/http2"
 )
 
 // request_filter in a real Caddy, in front of a real origin: one check for each
@@ -246,7 +245,7 @@ func TestFilterDrop(t *testing.T) {
 	if got := s.speak("GET /bad HTTP/1.1\r\nHost: site.test\r\n\r\n"); !strings.HasPrefix(got, "no answer") {
 		t.Errorf("HTTP/1.1: %q, want no answer", got)
 	}
-	client := &http.Client{Transport: &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // the test's own certificate
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // the test's own certificate
 	defer client.CloseIdleConnections()
 	response, err := client.Get("https://" + s.vars["$HTTPS"] + "/bad")
 	if err == nil {
