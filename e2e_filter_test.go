@@ -356,3 +356,36 @@ func TestFilterIsSeen(t *testing.T) {
 		t.Error("an event is missing in the log")
 	}
 }
+
+// What a client sends too much of says nothing about the upstream, to no policy;
+// and what is told of a rate is for the client alone, not for the cache.
+func TestFilterBesideTheOthers(t *testing.T) {
+	origin := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Cache-Control", "max-age=600")
+		fmt.Fprint(w, "hello")
+	})
+	s := startSite(t, origin.addr, siteConfig{
+		global: behindProxy,
+		http:   "request_filter {\nrate beside {\nlimit 5/1h\n}\n}\nresponse_cache\nreverse_proxy $ORIGIN {\nlb_policy least_time\nfail_duration 1h\n}",
+	})
+	deep := strings.Repeat("[", 65)
+	for i := range 3 {
+		got := s.speak(fmt.Sprintf("POST /a HTTP/1.1\r\nHost: site.test\r\nX-Forwarded-For: 192.0.2.%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", i, len(deep), deep))
+		if !strings.HasPrefix(got, "400") {
+			t.Errorf("deep JSON: %q, want 400", got)
+		}
+	}
+	if v := (&backend{testOrigin: origin}).view(t); v.Requests["error"] != 0 || v.Requests["canceled"] != 3 {
+		t.Errorf("the policy has counted %v, want 3 canceled", v.Requests)
+	}
+	for i, want := range []string{"r=4", "r=3", "r=4"} {
+		e := s.get("/page", "X-Forwarded-For", fmt.Sprint("198.51.100.", i/2))
+		if got := e.header["Ratelimit"]; e.status != 200 || len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("request %d: %d, RateLimit %q, want one with %s", i, e.status, got, want)
+		}
+		if isHit(e) != (i > 0) {
+			t.Errorf("request %d: Cache-Status %q", i, e.header.Get("Cache-Status"))
+		}
+	}
+}
