@@ -126,6 +126,7 @@ var rules = []rule{
 		[]string{"./filter/ban", "./filter/redis"},
 		"shared bans are a ledger and a script",
 	},
+	{"./filter/top", nil, "counts are a pure structure, fed with a clock's readings"},
 	{"./filter/canonical", nil, "how a target is read is a pure function"},
 	{"./filter/limits", nil, "limits are pure: they see a request and its bytes"},
 	{"./filter/probes", nil, "a list and how to look something up in it"},

@@ -14,6 +14,7 @@ func init() {
 	// it, and before anything is spent on a request that is refused.
 	httpcaddyfile.RegisterHandlerDirective("request_filter", filter.ParseCaddyfile)
 	httpcaddyfile.RegisterDirectiveOrder("request_filter", httpcaddyfile.Before, "tracing")
+	httpcaddyfile.RegisterGlobalOption("request_filter", filter.ParseGlobalOption)
 
 	// After authentication, so that nobody is answered who was not let in, and
 	// before encode, so that each encoding is stored once.

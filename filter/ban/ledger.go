@@ -47,7 +47,8 @@ type Ledger struct {
 	seed    [2]uint64
 	lengths lengths
 	count   atomic.Int64 // entries, ended ones among them
-	max     int64
+	max     atomic.Int64
+	changes atomic.Int64
 
 	writing   sync.Mutex // Add, Remove, Sweep and Merge come one after the other
 	automatic int        // entries that Strikes set
@@ -66,13 +67,24 @@ type Observer interface {
 
 // New makes an empty ledger of at most maxBans; 0 is DefaultMaxBans.
 func New(maxBans int) *Ledger {
-	if maxBans <= 0 {
-		maxBans = DefaultMaxBans
-	}
-	l := &Ledger{max: int64(maxBans)}
+	l := new(Ledger)
+	l.SetMax(maxBans)
 	l.init()
 	return l
 }
+
+// SetMax changes the number of bans that the ledger holds; 0 is DefaultMaxBans.
+// Bans that are there already stay.
+func (l *Ledger) SetMax(maxBans int) {
+	if maxBans <= 0 {
+		maxBans = DefaultMaxBans
+	}
+	l.max.Store(int64(maxBans))
+}
+
+// Changes counts what was set, lifted or merged, so that a caller sees whether
+// there is something new to save. Bans that ended by themselves do not count.
+func (l *Ledger) Changes() int64 { return l.changes.Load() }
 
 // Observe sets the observer; nil is none.
 func (l *Ledger) Observe(o Observer) {

@@ -126,10 +126,11 @@ func (l *Ledger) shardOf(p netip.Prefix) int {
 // set enters a ban, in a copy of its shard without what has ended.
 func (l *Ledger) set(b Ban, now time.Time) {
 	at := l.shardOf(b.Prefix)
-	if l.get(b.Prefix) == nil && l.count.Load() >= l.max {
+	if l.get(b.Prefix) == nil && l.count.Load() >= l.max.Load() {
 		l.evict(at, now.UnixNano())
 	}
 	l.replace(at, now.UnixNano(), &entry{Ban: b, until: b.Until.UnixNano()}, netip.Prefix{})
+	l.changes.Add(1) // afterwards: who saw it before has not saved this
 }
 
 func (l *Ledger) delete(p netip.Prefix, now time.Time) bool {
@@ -138,6 +139,7 @@ func (l *Ledger) delete(p netip.Prefix, now time.Time) bool {
 		return false
 	}
 	l.replace(l.shardOf(p), now.UnixNano(), nil, p)
+	l.changes.Add(1)
 	return now.UnixNano() < e.until
 }
 
@@ -187,7 +189,7 @@ func (l *Ledger) evict(at int, now int64) {
 	for i := range shards {
 		s := (at + i) % shards
 		l.sweepShard(s, now)
-		if l.count.Load() < l.max {
+		if l.count.Load() < l.max.Load() {
 			return
 		}
 		var first *entry
