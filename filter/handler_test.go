@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -63,7 +64,7 @@ func from(client, line string, fields ...string) *http.Request {
 	method, target, _ := strings.Cut(line, " ")
 	r := httptest.NewRequest(method, "/", nil)
 	r.RequestURI = target
-	if u, err := r.URL.Parse(target); err == nil {
+	if u, err := url.ParseRequestURI(target); err == nil {
 		r.URL = u
 	}
 	r.Host = "site.test"
@@ -128,10 +129,10 @@ func TestSteps(t *testing.T) {
 		{"path detect", "path detect", "GET /a/%2e%2e/b", nil, 200, "detect path traversal 0 "},
 		{"honeypot", "honeypot /trap", "GET /trap/", nil, 404, "block honeypot /trap 0 "},
 		{"honeypot prefix", "honeypot /old-admin*", "GET /old-admin/login", nil, 404, "block honeypot /old-admin* 0 "},
-		{"probe", "", "GET /.env", nil, 404, "block probe secret 0 "},
-		{"probe with a parameter", "", "GET /.env;x=1", nil, 404, "block probe secret 0 "},
-		{"probe encoded", "", "GET /%2eenv", nil, 404, "block probe secret 0 "},
-		{"probe where the path is off", "path off", "GET /.git/a%252f", nil, 404, "block probe vcs 0 "},
+		{"probe", "", "GET /.env", nil, 404, "block probe secret 5 "},
+		{"probe with a parameter", "", "GET /.env;x=1", nil, 404, "block probe secret 5 "},
+		{"probe encoded", "", "GET /%2eenv", nil, 404, "block probe secret 5 "},
+		{"probe where the path is off", "path off", "GET /.git/a%252f", nil, 404, "block probe vcs 5 "},
 		{"probes off", "probes off", "GET /.env", nil, 200, "pass   0 "},
 		{"scanner", "", "GET /", []string{"User-Agent: sqlmap/1.7"}, 403, "block bot scanners 0 "},
 		{"scanner allowed", "bots allow scanners", "GET /", []string{"User-Agent: sqlmap/1.7"}, 200, "pass   0 "},
@@ -143,6 +144,8 @@ func TestSteps(t *testing.T) {
 		{"rule with status", "rule r {\nmatch path /x\naction block 451\n}", "GET /x", nil, 451, "block rule r 0 "},
 		{"rule not matching", "rule r {\nmatch /x\n}", "GET /y", nil, 200, "pass   0 "},
 		{"rule with a block of matchers", "rule r {\nmatch {\nmethod GET\nheader A b\n}\n}", "GET /", []string{"A: b"}, 403, "block rule r 0 "},
+		{"rule on a path with parameters", "rule r {\nmatch /admin/*\n}", "GET /admin;v=1/users", nil, 403, "block rule r 0 "},
+		{"rule on an encoded path", "rule r {\nmatch /admin/*\n}", "GET //%61dmin%2fusers", nil, 403, "block rule r 0 "},
 		{"any of two matches", "rule r {\nmatch /x\nmatch /y\n}", "GET /y", nil, 403, "block rule r 0 "},
 		{"tags", "rule one {\nmatch *\naction tag\n}\nrule two {\nmatch *\naction tag\n}", "GET /", nil, 200, "pass   0 one,two"},
 		{"rule that detects", "rule r {\nmatch *\nmode detect\n}", "GET /", nil, 200, "detect rule r 0 "},
@@ -155,7 +158,7 @@ func TestSteps(t *testing.T) {
 		{"detect names the first", "mode detect", "GET /.env/../x", []string{"User-Agent: sqlmap"}, 200, "detect path traversal 0 "},
 		{"detect but for a rule", "mode detect\nrule r {\nmatch *\nmode block\n}", "GET /.env", nil, 403, "block rule r 0 "},
 		{"respond", "deny all\nrespond 410", "GET /", nil, 410, "block address all 0 "},
-		{"respond leaves probes", "respond 410", "GET /.env", nil, 404, "block probe secret 0 "},
+		{"respond leaves probes", "respond 410", "GET /.env", nil, 404, "block probe secret 5 "},
 		{"OPTIONS *", "", "OPTIONS *", nil, 200, "pass   0 "},
 		{"a long OAuth query", "", "GET /cb?code=" + strings.Repeat("x", 4000) + "&redirect_uri=https%3A%2F%2Fa%2F..%2Fb&state=%00", nil, 200, "pass   0 "},
 		{"UTF-8", "", "GET /caf%C3%A9/%E6%97%A5%E6%9C%AC", nil, 200, "pass   0 "},
