@@ -17,7 +17,7 @@ import (
 // What goes on for long or is large passes request_filter with its defaults as it
 // passes without: each test is one of the kinds of traffic that filters stop.
 
-const filtered = "request_filter\nreverse_proxy $ORIGIN"
+const filterDefaults = "request_filter\nreverse_proxy $ORIGIN"
 
 func TestFilterPassesUploads(t *testing.T) {
 	const size = 32 << 20
@@ -26,7 +26,7 @@ func TestFilterPassesUploads(t *testing.T) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		got <- n
 	})
-	s := startSite(t, origin.addr, siteConfig{http: filtered})
+	s := startSite(t, origin.addr, siteConfig{http: filterDefaults})
 	form, contentType := largeForm(size)
 	for _, test := range []struct {
 		name, contentType string
@@ -92,7 +92,7 @@ func TestFilterPassesEvents(t *testing.T) {
 		waitFor(r, second)
 		fmt.Fprint(w, "data: 2\n\n")
 	})
-	s := startSite(t, origin.addr, siteConfig{http: filtered})
+	s := startSite(t, origin.addr, siteConfig{http: filterDefaults})
 	e := s.sendTo("/events", "Accept", "text/event-stream")
 	s.wait(e, "the first event", func() bool { return string(e.body) == "data: 1\n\n" })
 	close(second)
@@ -121,7 +121,7 @@ func TestFilterPassesWebSockets(t *testing.T) {
 			fmt.Fprint(conn, strings.ToUpper(line))
 		}
 	})
-	s := startSite(t, origin.addr, siteConfig{http: filtered})
+	s := startSite(t, origin.addr, siteConfig{http: filterDefaults})
 	conn := s.dial("GET /chat HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nOrigin: http://site.test\r\n\r\n")
 	r := bufio.NewReader(conn)
@@ -200,7 +200,7 @@ func secondHTTP(t *testing.T) *http.Transport {
 // Old clients and slow ones: no Host in HTTP/1.0, a request byte by byte.
 func TestFilterPassesOldAndSlowClients(t *testing.T) {
 	origin := startOrigin(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.URL.Path) })
-	s := startSite(t, origin.addr, siteConfig{http: filtered})
+	s := startSite(t, origin.addr, siteConfig{http: filterDefaults})
 	conn := s.dial("GET /old HTTP/1.0\r\n\r\n")
 	if got, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(got), "\r\n\r\n/old") {
 		t.Errorf("got %q, %v", got, err)
