@@ -261,7 +261,8 @@ func TestAnswers(t *testing.T) {
 // about to.
 func TestTarpit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &Handler{app: new(App), Tarpit: caddy.Duration(time.Minute)}
+		shared, _ := newState()
+		h := &Handler{app: &App{state: shared.(*state)}, Tarpit: caddy.Duration(time.Minute)}
 		stop := make(chan struct{})
 		h.stopping = stop
 		hold := func(r *http.Request) time.Duration {
