@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/net/http2"
 )
 
 // request_filter in a real Caddy, in front of a real origin: one check for each
@@ -26,8 +25,8 @@ import (
 // another's.
 const behindProxy = "servers {\ntrusted_proxies static 127.0.0.0/8\n}"
 
-// filtered is a site whose origin says what it got.
-func filtered(t *testing.T, options string) (*site, *testOrigin) {
+// startFiltered is a site whose origin says what it got.
+func startFiltered(t *testing.T, options string) (*site, *testOrigin) {
 	origin := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, "%s %s %d", r.Method, r.RequestURI, n)
@@ -36,7 +35,7 @@ func filtered(t *testing.T, options string) (*site, *testOrigin) {
 }
 
 func TestFilterDefaults(t *testing.T) {
-	s, _ := filtered(t, "request_filter")
+	s, _ := startFiltered(t, "request_filter")
 	for request, want := range map[string]string{
 		"GET /a?b=c HTTP/1.1\r\nHost: site.test\r\n\r\n":                                                       "200 GET /a?b=c 0",
 		"GET /a HTTP/1.0\r\n\r\n":                                                                              "200 GET /a 0",
@@ -187,7 +186,7 @@ func TestFilterPassesWebSocketsAndEvents(t *testing.T) {
 // Limit, window and what is left are told with every answer, and a refusal says
 // when to come back.
 func TestFilterRate(t *testing.T) {
-	s, _ := filtered(t, "request_filter {\nrate e2e_rate {\nlimit 2/1h\nmatch path /login\n}\n}")
+	s, _ := startFiltered(t, "request_filter {\nrate e2e_rate {\nlimit 2/1h\nmatch path /login\n}\n}")
 	fields := func(e *exchange) string {
 		return fmt.Sprint(e.status, " ", e.header.Get("RateLimit-Policy"), " ", e.header.Get("RateLimit"), " ", e.header.Get("Retry-After"))
 	}
@@ -214,7 +213,7 @@ func TestFilterRate(t *testing.T) {
 // Blocked requests lead to a ban, which a reload does not lift; who is allowed is
 // never banned.
 func TestFilterBan(t *testing.T) {
-	s, origin := filtered(t, "request_filter {\nallow 198.51.100.9\nban {\nafter 3 in 1h\nfor 1h\n}\nhoneypot /trap\n}")
+	s, origin := startFiltered(t, "request_filter {\nallow 198.51.100.9\nban {\nafter 3 in 1h\nfor 1h\n}\nhoneypot /trap\n}")
 	statuses := func(client string, paths ...string) (all []int) {
 		for _, path := range paths {
 			all = append(all, s.get(path, "X-Forwarded-For", client).status)
@@ -246,7 +245,7 @@ func TestFilterDrop(t *testing.T) {
 	if got := s.speak("GET /bad HTTP/1.1\r\nHost: site.test\r\n\r\n"); !strings.HasPrefix(got, "no answer") {
 		t.Errorf("HTTP/1.1: %q, want no answer", got)
 	}
-	client := &http.Client{Transport: &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // the test's own certificate
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // the test's own certificate
 	defer client.CloseIdleConnections()
 	response, err := client.Get("https://" + s.vars["$HTTPS"] + "/bad")
 	if err == nil {
@@ -355,5 +354,38 @@ func TestFilterIsSeen(t *testing.T) {
 	}
 	if !s.logged("request detected") || !s.logged("request blocked") {
 		t.Error("an event is missing in the log")
+	}
+}
+
+// What a client sends too much of says nothing about the upstream, to no policy;
+// and what is told of a rate is for the client alone, not for the cache.
+func TestFilterBesideTheOthers(t *testing.T) {
+	origin := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Cache-Control", "max-age=600")
+		fmt.Fprint(w, "hello")
+	})
+	s := startSite(t, origin.addr, siteConfig{
+		global: behindProxy,
+		http:   "request_filter {\nrate beside {\nlimit 5/1h\n}\n}\nresponse_cache\nreverse_proxy $ORIGIN {\nlb_policy least_time\nfail_duration 1h\n}",
+	})
+	deep := strings.Repeat("[", 65)
+	for i := range 3 {
+		got := s.speak(fmt.Sprintf("POST /a HTTP/1.1\r\nHost: site.test\r\nX-Forwarded-For: 192.0.2.%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", i, len(deep), deep))
+		if !strings.HasPrefix(got, "400") {
+			t.Errorf("deep JSON: %q, want 400", got)
+		}
+	}
+	if v := (&backend{testOrigin: origin}).view(t); v.Requests["error"] != 0 || v.Requests["canceled"] != 3 {
+		t.Errorf("the policy has counted %v, want 3 canceled", v.Requests)
+	}
+	for i, want := range []string{"r=4", "r=3", "r=4"} {
+		e := s.get("/page", "X-Forwarded-For", fmt.Sprint("198.51.100.", i/2))
+		if got := e.header["Ratelimit"]; e.status != 200 || len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("request %d: %d, RateLimit %q, want one with %s", i, e.status, got, want)
+		}
+		if isHit(e) != (i > 0) {
+			t.Errorf("request %d: Cache-Status %q", i, e.header.Get("Cache-Status"))
+		}
 	}
 }

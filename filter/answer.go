@@ -47,21 +47,34 @@ func (h *Handler) validateAnswer() error {
 	return named("respond", h.Respond.validate())
 }
 
-// answer ends a request that is blocked. Errors go up, so that handle_errors
-// has them.
-func (x *inspection) answer(v verdict) error {
-	h := x.h
-	x.declineBody()
+// answerTo says how a verdict is answered: with which status, or 0 for none, and by
+// which option, if by one.
+func (h *Handler) answerTo(v verdict) (status int, option string) {
 	switch {
 	case !v.denial():
 	case h.Drop:
+		return 0, "drop"
+	case h.Tarpit > 0:
+		return v.code(), "tarpit"
+	case h.Respond != nil:
+		return h.Respond.Status, "respond"
+	}
+	return v.code(), ""
+}
+
+// answer ends a request that is blocked. Errors go up, so that handle_errors
+// has them.
+func (x *inspection) answer(v verdict) error {
+	x.declineBody()
+	switch _, option := x.h.answerTo(v); option {
+	case "drop":
 		// net/http closes the connection without an answer, or resets the stream
 		// (RFC 9113 §8.1, RFC 9114 §4.1.1).
 		panic(http.ErrAbortHandler)
-	case h.Tarpit > 0:
-		x.hold(time.Duration(h.Tarpit))
-	case h.Respond != nil:
-		return x.respond(v, h.Respond)
+	case "tarpit":
+		x.hold(time.Duration(x.h.Tarpit))
+	case "respond":
+		return x.respond(v, x.h.Respond)
 	}
 	return caddyhttp.Error(v.code(), v)
 }

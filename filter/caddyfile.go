@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,6 +16,13 @@ import (
 type handlerCaddyfile struct {
 	seen    map[string]bool
 	matches []pendingMatch
+	uses    []use
+}
+
+// A use is of something that the global option defines.
+type use struct {
+	option, kind, name string
+	line               *caddyfile.Dispenser
 }
 
 // A pendingMatch is a line whose matcher may be defined elsewhere in the site.
@@ -29,8 +37,8 @@ type pendingMatch struct {
 // name.
 var handlerOptions = map[string]func(*Handler, optionLine) error{
 	"mode":      func(h *Handler, l optionLine) error { return l.word(&h.Mode, wordBlock, wordDetect) },
-	"allow":     func(h *Handler, l optionLine) error { return parseAddresses(l, &h.Allow, true) },
-	"deny":      func(h *Handler, l optionLine) error { return parseAddresses(l, &h.Deny, false) },
+	"allow":     func(h *Handler, l optionLine) error { return h.parseAddresses(l, &h.Allow) },
+	"deny":      func(h *Handler, l optionLine) error { return h.parseAddresses(l, &h.Deny) },
 	"limits":    (*Handler).parseLimits,
 	"framing":   func(h *Handler, l optionLine) error { return l.word(&h.Framing, wordStrict, wordDetect, wordOff) },
 	"path":      func(h *Handler, l optionLine) error { return l.word(&h.Path, wordStrict, wordDetect, wordOff) },
@@ -57,6 +65,11 @@ func ParseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 	}
 	for _, m := range h.caddyfile.matches {
 		if err := m.resolve(helper); err != nil {
+			return nil, err
+		}
+	}
+	for _, u := range h.caddyfile.uses {
+		if err := u.check(helper); err != nil {
 			return nil, err
 		}
 	}
@@ -177,6 +190,27 @@ func (m pendingMatch) parse(l optionLine, helper httpcaddyfile.Helper) (caddy.Mo
 		set = nil
 	}
 	return set, err
+}
+
+// check holds that the global option defines what is used. Provision would find
+// that too, but not say in which line.
+func (u use) check(helper httpcaddyfile.Helper) error {
+	var app struct {
+		Lists     map[string]json.RawMessage `json:"ip_list"`
+		Databases []string                   `json:"geoip"`
+	}
+	if option, ok := helper.Option("request_filter").(httpcaddyfile.App); ok {
+		if err := json.Unmarshal(option.Value, &app); err != nil {
+			return err
+		}
+	}
+	switch {
+	case u.kind == "ip_list" && app.Lists[u.name] == nil:
+		return u.line.Errf("request_filter: %s: no ip_list named '%s' in the global option request_filter", u.option, u.name)
+	case u.kind == "geoip" && len(app.Databases) == 0:
+		return u.line.Errf("request_filter: %s: %s needs a database: geoip in the global option request_filter", u.option, u.name)
+	}
+	return nil
 }
 
 // An optionLine is a Dispenser at the name of an option, with the arguments that

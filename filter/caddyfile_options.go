@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/dustin/go-humanize"
 )
 
@@ -100,7 +101,9 @@ func (l optionLine) limit(to **int64, size bool) error {
 }
 
 // parseAddresses parses <ranges|@list...>, country <code...>, asn <number...> or all.
-func parseAddresses(l optionLine, to **AddressOptions, allow bool) error {
+func (h *Handler) parseAddresses(l optionLine, to **AddressOptions) error {
+	option, at := l.Val(), caddyfile.NewDispenser([]caddyfile.Token{l.Token()})
+	at.Next() // the place of mistakes that show only later
 	words := l.RemainingArgs()
 	if len(words) == 0 {
 		return errArgumentCount
@@ -118,8 +121,15 @@ func parseAddresses(l optionLine, to **AddressOptions, allow bool) error {
 	default:
 		line.Ranges = words
 	}
-	if err := line.validate(allow); err != nil {
+	if err := line.validate(option == "allow"); err != nil {
 		return err
+	}
+	lists, _ := line.split()
+	for _, name := range lists {
+		h.caddyfile.uses = append(h.caddyfile.uses, use{option, "ip_list", name, at})
+	}
+	if len(line.Countries)+len(line.ASNs) > 0 {
+		h.caddyfile.uses = append(h.caddyfile.uses, use{option, "geoip", words[0], at})
 	}
 	if *to == nil {
 		*to = new(AddressOptions)

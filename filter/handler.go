@@ -141,7 +141,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.check(); err != nil { // before anything is made of it
 		return err
 	}
-	h.provisionStopping(ctx)
+	if h.Tarpit > 0 {
+		h.provisionStopping(ctx)
+	}
 	return errors.Join(
 		h.provisionAddresses(),
 		h.provisionBots(),
@@ -219,14 +221,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	x.blocked(v)
 	x.publish()
 	x.strike(v)
-	if v.denial() {
-		switch {
-		case h.Drop:
-			x.outcome.answer = "drop"
-		case h.Tarpit > 0:
-			x.outcome.answer = "tarpit"
-		}
-	}
 	x.report()
 	return x.answer(v)
 }

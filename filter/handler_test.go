@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -63,7 +64,7 @@ func from(client, line string, fields ...string) *http.Request {
 	method, target, _ := strings.Cut(line, " ")
 	r := httptest.NewRequest(method, "/", nil)
 	r.RequestURI = target
-	if u, err := r.URL.Parse(target); err == nil {
+	if u, err := url.ParseRequestURI(target); err == nil {
 		r.URL = u
 	}
 	r.Host = "site.test"
@@ -143,6 +144,8 @@ func TestSteps(t *testing.T) {
 		{"rule with status", "rule r {\nmatch path /x\naction block 451\n}", "GET /x", nil, 451, "block rule r 0 "},
 		{"rule not matching", "rule r {\nmatch /x\n}", "GET /y", nil, 200, "pass   0 "},
 		{"rule with a block of matchers", "rule r {\nmatch {\nmethod GET\nheader A b\n}\n}", "GET /", []string{"A: b"}, 403, "block rule r 0 "},
+		{"rule on a path with parameters", "rule r {\nmatch /admin/*\n}", "GET /admin;v=1/users", nil, 403, "block rule r 0 "},
+		{"rule on an encoded path", "rule r {\nmatch /admin/*\n}", "GET //%61dmin%2fusers", nil, 403, "block rule r 0 "},
 		{"any of two matches", "rule r {\nmatch /x\nmatch /y\n}", "GET /y", nil, 403, "block rule r 0 "},
 		{"tags", "rule one {\nmatch *\naction tag\n}\nrule two {\nmatch *\naction tag\n}", "GET /", nil, 200, "pass   0 one,two"},
 		{"rule that detects", "rule r {\nmatch *\nmode detect\n}", "GET /", nil, 200, "detect rule r 0 "},

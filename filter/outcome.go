@@ -17,7 +17,6 @@ type outcome struct {
 	action  action
 	verdict verdict   // what blocked it, or was detected first
 	also    []verdict // what else was detected
-	answer  string    // drop or tarpit, if that was the answer
 	counted bool
 }
 
@@ -100,15 +99,16 @@ const maxLogged = 2048
 // too, and nothing that it hides (cookies, Authorization).
 func (x *inspection) fields() []zap.Field {
 	v := x.outcome.verdict
+	status, answer := x.h.answerTo(v)
 	uri, userAgent := x.r.RequestURI, x.r.UserAgent()
 	return []zap.Field{
 		zap.Stringer("client_ip", x.client),
 		zap.String("reason", v.reason.String()),
 		zap.String("rule", v.rule),
 		zap.String("error", v.Error()),
-		zap.Int("status", v.code()),
+		zap.Int("status", status),
 		zap.Stringer("mode", v.mode),
-		zap.String("answer", x.outcome.answer),
+		zap.String("answer", answer),
 		zap.Int("score", x.score),
 		zap.Strings("tags", x.tags),
 		zap.Array("also", verdicts(x.outcome.also)),

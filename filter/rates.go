@@ -99,7 +99,7 @@ func (h *Handler) provisionRates(ctx caddy.Context) error {
 func (x *inspection) rates() verdict {
 	for _, o := range x.h.Rates {
 		v := verdict{reason: reasonRate, mode: x.h.modeOf(o.Mode), rule: o.Name}
-		matched, err := o.match.AnyMatchWithError(x.r)
+		matched, err := x.matches(o.match)
 		if err != nil {
 			v.text, v.status, v.free = "the rate failed: "+err.Error(), http.StatusInternalServerError, true
 			if v.mode == block {
@@ -127,9 +127,6 @@ func (x *inspection) rates() verdict {
 
 // tell adds a rate to the fields of the answer; of several each is a member.
 func (o *RateOptions) tell(h http.Header, result rate.Result) {
-	if window := o.limiter.Policy().Window; result.Allowed && result.Reset > window {
-		result.Reset = window // it is rounded up so that no refusal ends early
-	}
 	appendMember(h, "Ratelimit-Policy", o.policy)
 	appendMember(h, "Ratelimit", string(result.AppendField(nil, o.Name)))
 	if !result.Allowed {

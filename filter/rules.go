@@ -105,7 +105,7 @@ func loadMatchers(ctx caddy.Context, of any, raw caddyhttp.RawMatcherSets, to *c
 // rules asks the rules in their order, until one blocks.
 func (x *inspection) rules() verdict {
 	for _, o := range x.h.Rules {
-		matched, err := o.match.AnyMatchWithError(x.r)
+		matched, err := x.matches(o.match)
 		if err != nil {
 			if v := x.failed(o, err); v.mode == block {
 				return v
@@ -123,6 +123,24 @@ func (x *inspection) rules() verdict {
 		}
 	}
 	return verdict{}
+}
+
+// matches asks matchers, which see the path as Caddy does; of one with
+// parameters as it is without them, too (canonical.Target.Bare), since Java's
+// servers route on that.
+func (x *inspection) matches(sets caddyhttp.MatcherSets) (bool, error) {
+	matched, err := sets.AnyMatchWithError(x.r)
+	if matched || err != nil {
+		return matched, err
+	}
+	t := x.read()
+	if t.Bare == t.Path {
+		return false, nil
+	}
+	r, u := *x.r, *x.r.URL
+	u.Path, u.RawPath = t.Bare, ""
+	r.URL = &u
+	return sets.AnyMatchWithError(&r)
 }
 
 // matched does what a rule says. A score counts unless the rule itself only

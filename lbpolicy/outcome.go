@@ -65,12 +65,14 @@ func (o *outcome) kind() estimate.Kind {
 	return estimate.Success
 }
 
-// classify says what RoundTrip's results mean.
+// classify says what RoundTrip's results mean. A handler that ends a request of its
+// own accord, such as request_filter with a body that is too large, says that it is
+// cancelled; reverse_proxy takes that for no failure either.
 func classify(ctx context.Context, res *http.Response, err error) class {
 	switch {
 	case err == nil:
 		return classOfStatus(res.StatusCode)
-	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return classCanceled
 	}
 	if _, dial := errors.AsType[reverseproxy.DialError](err); dial {

@@ -118,6 +118,7 @@ func TestOutcome(t *testing.T) {
 		{"dial error", t.Context(), 0, fmt.Errorf("proxy: %w", dial), classConnectError, true},
 		{"other error", t.Context(), 0, errors.New("EOF"), classError, true},
 		{"the client left", gone, 0, fmt.Errorf("x: %w", context.Canceled), classCanceled, false},
+		{"a handler ended it", t.Context(), 0, fmt.Errorf("x: %w", context.Canceled), classCanceled, false},
 		{"the client left while dialing", gone, 0, dial, classCanceled, false},
 		{"a timeout of the proxy's", late, 0, context.DeadlineExceeded, classError, true},
 		{"a timeout of the transport's", t.Context(), 0, &net.OpError{Err: context.DeadlineExceeded}, classError, true},
