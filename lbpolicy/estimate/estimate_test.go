@@ -295,6 +295,49 @@ func TestTrialThatHangs(t *testing.T) {
 	}
 }
 
+// While the others are strained, a trial does not wait until it is due, but for what the
+// host asked for; a good answer ends that.
+func TestUrgentTrials(t *testing.T) {
+	h := NewHost(Config{})
+	now := feed(h, 0, 100, ok(200*ms, 1))
+	urgent := func(n int) (granted int) {
+		for range n {
+			if h.Trial(now, true) {
+				granted++
+				h.Begin(now)
+			}
+		}
+		return granted
+	}
+	if n := urgent(urgentPasses - 1); n != 0 {
+		t.Errorf("%d trials before enough requests have gone past", n)
+	}
+	if n := urgent(1000); n != 1 {
+		t.Errorf("%d trials at a time, want 1", n)
+	}
+	h.End(now, Outcome{Kind: Failure, RIF: 1, RetryAfter: 10 * time.Second})
+	now = feed(h, now, 10, Outcome{Kind: Failure, RIF: 1}) // which ask for nothing
+	if n := urgent(1000); n != 0 {
+		t.Errorf("%d trials before Retry-After", n)
+	}
+	now += 10 * time.Second
+	if n := urgent(1000); n != 1 {
+		t.Errorf("%d trials after Retry-After, want 1", n)
+	}
+}
+
+func TestStrained(t *testing.T) {
+	h := NewHost(Config{})
+	now := feed(h, 0, 50, ok(20*ms, 1))
+	now = feed(h, now, 50, ok(20*ms, 4))
+	now = feed(h, now, 50, ok(60*ms, 12))
+	for rif, want := range map[int]bool{1: false, 4: false, 12: true} {
+		if p := h.Predict(now, rif); p.Strained() != want {
+			t.Errorf("rif %d: %+v, strained %v", rif, p, !want)
+		}
+	}
+}
+
 // Few requests: a trial comes after some minutes even if fewer have gone past.
 func TestTrialWithFewRequests(t *testing.T) {
 	h := NewHost(Config{})
@@ -382,41 +425,4 @@ func FuzzHost(f *testing.F) {
 			t.Fatalf("idle latency %v above the highest seen, %v", p.Latency, highest)
 		}
 	})
-}
-
-// The curve against its definition in plain words.
-func TestFit(t *testing.T) {
-	at := func(values map[int]float32) (c curve) {
-		for b, v := range values {
-			c[b] = mean{value: v, weight: 1e9}
-		}
-		return c
-	}
-	tests := []struct {
-		name  string
-		seen  map[int]float32
-		want  map[int]float32 // some buckets
-		close float64
-	}{
-		{"nothing", nil, map[int]float32{0: 0, 11: 0}, 0},
-		{"flat below the lowest", map[int]float32{3: 5}, map[int]float32{0: 5, 1: 5, 3: 5, 4: 5}, 0},
-		{"in proportion from the second beyond", map[int]float32{3: 5}, map[int]float32{5: 10, 6: 20}, 0},
-		{"the line goes on", map[int]float32{2: 6, 3: 12}, map[int]float32{4: 24, 5: 48}, 1e-5},
-		{"a gap is filled by the line between its ends", map[int]float32{0: 1, 1: 3, 3: 21}, map[int]float32{2: 9, 3: 21}, 1e-5},
-		{"a gap below violators", map[int]float32{0: 1, 2: 7, 3: 5}, map[int]float32{1: 3, 2: 6, 3: 6}, 1e-5},
-		{"violators are pooled", map[int]float32{0: 4, 1: 2, 2: 5, 3: 4}, map[int]float32{0: 3, 1: 3, 2: 4.5, 3: 4.5}, 1e-5},
-		{"and again", map[int]float32{0: 4, 1: 5, 2: 0}, map[int]float32{0: 3, 1: 3, 2: 3}, 1e-5},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := at(tt.seen)
-			var got [buckets]float32
-			c.fit(0, time.Second, &got)
-			for b, want := range tt.want {
-				if math.Abs(float64(got[b]-want)) > tt.close*float64(want)+1e-6 {
-					t.Errorf("bucket %d: %v, want %v (all: %v)", b, got[b], want, got)
-				}
-			}
-		})
-	}
 }

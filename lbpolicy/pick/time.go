@@ -22,7 +22,7 @@ const (
 	// of so many answers. Whoever was slow once or twice is not avoided for that
 	// unless it was very slow: it would have to wait for its trials to get a chance
 	// to show the contrary.
-	doubt = 5
+	doubt = 8
 )
 
 // LeastTime chooses the candidate that is expected to answer first: hosts[i]
