@@ -11,24 +11,38 @@ import (
 // mistake.
 const filterTemplate = ":8080 {\n\t@named header Cookie *\n\trequest_filter {\n%s\n\t}\n\trespond ok\n}\n"
 
+// filterAppTemplate surrounds options of the global option.
+const filterAppTemplate = "{\n\trequest_filter {\n%s\n\t}\n}\n:8080 {\n\trespond ok\n}\n"
+
 // TestFilterMistakes holds every message about a wrong option of request_filter,
 // and that it names file, line and option. The line is the last one that is not
 // only a brace, unless another ends in "# here". What only shows when a
 // configuration is loaded begins with "validate:", and names the option.
 func TestFilterMistakes(t *testing.T) {
-	const file = "testdata/adapt/mistakes_request_filter.txt"
+	t.Run("handler", func(t *testing.T) {
+		filterMistakes(t, "testdata/adapt/mistakes_request_filter.txt", filterTemplate)
+	})
+	t.Run("app", func(t *testing.T) {
+		filterMistakes(t, "testdata/adapt/mistakes_request_filter_app.txt", filterAppTemplate)
+	})
+}
+
+func filterMistakes(t *testing.T, file, template string) {
+	t.Helper()
 	comment, mistakes := readMistakes(t, file)
 	var b strings.Builder
 	b.WriteString(comment)
 	for _, m := range mistakes {
 		block := strings.Join(m.block, "\n")
-		got := adaptOutcome(t, fmt.Sprintf(filterTemplate, block))
+		got := adaptOutcome(t, fmt.Sprintf(template, block))
 		if strings.HasPrefix(got, "{") {
 			got = "no error"
 		}
 		got = strings.TrimPrefix(got, "parsing caddyfile tokens for 'request_filter': ")
-		if i := strings.Index(got, "provision http.handlers.request_filter"); i >= 0 {
-			got = "validate: " + got[i:]
+		for _, module := range []string{"provision http.handlers.request_filter", "provision request_filter"} {
+			if i := strings.Index(got, module); i >= 0 {
+				got = "validate: " + got[i:]
+			}
 		}
 		fmt.Fprintf(&b, "\n%s\n! %s\n", block, got)
 		if *update {
@@ -37,7 +51,7 @@ func TestFilterMistakes(t *testing.T) {
 		if got != m.message {
 			t.Errorf("%s\ngot:  %s\nwant: %s", block, got, m.message)
 		}
-		line, option := m.filterPlace()
+		line, option := m.filterPlace(template)
 		if !strings.Contains(got, option) ||
 			!strings.HasPrefix(got, "validate:") && !strings.HasSuffix(got, fmt.Sprintf(", at Caddyfile:%d", line)) {
 			t.Errorf("%s\nthe error names no %q at Caddyfile:%d: %s", block, option, line, got)
@@ -52,7 +66,7 @@ func TestFilterMistakes(t *testing.T) {
 
 // filterPlace is the line of the mistake, and the first word there; of the end of a
 // block the first word of all.
-func (m mistake) filterPlace() (line int, option string) {
+func (m mistake) filterPlace(template string) (line int, option string) {
 	at := len(m.block) - 1
 	for i, l := range m.block {
 		if strings.HasSuffix(l, "# here") {
@@ -66,5 +80,5 @@ func (m mistake) filterPlace() (line int, option string) {
 	if strings.HasSuffix(m.block[at], "{ # here") {
 		at++ // a block that is not wanted is one where it begins to have content
 	}
-	return at + 1 + strings.Count(strings.Split(filterTemplate, "%s")[0], "\n"), option
+	return at + 1 + strings.Count(strings.Split(template, "%s")[0], "\n"), option
 }

@@ -131,6 +131,11 @@ var rules = []rule{
 	{"./filter/limits", nil, "limits are pure: they see a request and its bytes"},
 	{"./filter/probes", nil, "a list and how to look something up in it"},
 	{"./filter/framing", nil, "a pure function of a request"},
+	{"./filter/leak", nil, "a list and how a header is cleaned by it"},
+	{"./filter/rewrite", nil, "strings in, strings out"},
+	{"./filter/etags", nil, "tags are sealed with a key that is given"},
+	{"./filter/replace", nil, "a writer around another one"},
+	{followed, []string{"*"}, "routes are Caddy's; it knows no handler of ours"},
 	{"./internal/...", []string{"./...", "*"}, "tests and tools may look at everything"},
 	{"./cmd/...", []string{".", "./internal/...", "*"}, "a command uses Portico as a user does"},
 	{"./examples/...", []string{".", "./internal/...", "*"}, "examples use Portico as a user does"},
@@ -193,6 +198,7 @@ func arrows(pkg string, imports []string, test bool) []string {
 	for _, imp := range imports {
 		switch {
 		case standard(imp):
+		case imp == followed && slices.Contains(followers, pkg):
 		case !test && strings.HasPrefix(imp, "./internal") && !mayUseInternal(pkg),
 			!test && strings.HasPrefix(imp, "./cmd"),
 			!test && !slices.ContainsFunc(r.may, func(entry string) bool { return covers(entry, imp) }),
@@ -229,6 +235,12 @@ func sibling(pkg, imp string) bool {
 	a, b := family(pkg), family(imp)
 	return a >= 0 && b >= 0 && a != b
 }
+
+// What explains a configuration follows a request through its routes; that is the
+// one internal package that is part of the product.
+const followed = "./internal/route"
+
+var followers = []string{"./cachehandler", "./filter"}
 
 func mayUseInternal(pkg string) bool {
 	return covers("./internal/...", pkg) || covers("./cmd/...", pkg) || covers("./examples/...", pkg)
@@ -312,6 +324,9 @@ func TestArrowsRefuse(t *testing.T) {
 		{"./cachehandler", ".", true, false},
 		{"./cachehandler", "./internal/origin", false, true},
 		{"./cachehandler", "./internal/origin", true, false},
+		{"./cachehandler", "./internal/route", false, false},
+		{"./cachehandler/store", "./internal/route", false, true},
+		{"./internal/route", "./filter", false, true},
 		{"./cachehandler/httpcache", "net/http", false, false},
 		{"./cachehandler/httpcache", "github.com/dunglas/httpsfv", false, false},
 		{"./cachehandler/httpcache", "github.com/caddyserver/caddy/v2", false, true},

@@ -11,6 +11,8 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-portico/portico/internal/route"
 )
 
 func init() {
@@ -60,7 +62,7 @@ Nothing is changed, and the origin is not asked.`,
 	}
 	cmd.Flags().StringArrayP("header", "H", nil, "A field of the request; may be given more than once")
 	cmd.Flags().StringP("method", "X", "", "The method of the request (default GET)")
-	cmd.Flags().StringP("remote-ip", "", "", "The address of the client (default "+testNet+")")
+	cmd.Flags().StringP("remote-ip", "", "", "The address of the client (default "+route.TestNet+")")
 	return cmd
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
+	"github.com/caddy-portico/portico/internal/route"
 )
 
 // This file explains what a handler would do with a request, by asking the
@@ -88,7 +89,7 @@ func (h *Handler) explain(r *http.Request) *verdict {
 		Name: h.Name, Store: h.Store, Tier: h.cache.kind,
 		Variants: []variant{}, Refusals: []refusal{}, Drops: drops{Tags: []tagDrop{}},
 	}
-	x := &exchange{h: h, w: make(nowhere), r: r, now: time.Now(), dry: true}
+	x := &exchange{h: h, w: make(route.Nowhere), r: r, now: time.Now(), dry: true}
 	v.Unsure = unsure(h.Key.Placeholder, r)
 	next := x.receive()
 	v.Key = string(x.key)
@@ -283,15 +284,3 @@ func fieldLines(h http.Header) string {
 	slices.Sort(lines)
 	return strings.Join(lines, " and ")
 }
-
-// nowhere is a ResponseWriter that writes nowhere.
-type nowhere http.Header
-
-// Header implements http.ResponseWriter.
-func (d nowhere) Header() http.Header { return http.Header(d) }
-
-// Write implements http.ResponseWriter.
-func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
-
-// WriteHeader implements http.ResponseWriter.
-func (nowhere) WriteHeader(int) {}

@@ -1,7 +1,6 @@
 package cachehandler
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -173,6 +172,3 @@ func flagNames(head *httpcache.Stored) (names []string) {
 	}
 	return names
 }
-
-// Interface guards
-var _ http.ResponseWriter = nowhere{}

@@ -48,6 +48,7 @@ func (adminAPI) Routes() []caddy.AdminRoute {
 		{Pattern: bansPath, Handler: methods{http.MethodGet: listBans, http.MethodPost: addBan}},
 		{Pattern: bansPath + "/", Handler: methods{http.MethodGet: lookUpBan, http.MethodDelete: liftBan}},
 		{Pattern: adminPath + "/lists", Handler: methods{http.MethodGet: listLists}},
+		{Pattern: adminPath + "/test", Handler: methods{http.MethodGet: test, http.MethodPost: test}},
 		{Pattern: adminPath + "/top", Handler: methods{http.MethodGet: listTop}},
 	}
 }

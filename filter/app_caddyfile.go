@@ -178,6 +178,9 @@ func (a *App) parseRedis(l optionLine) error {
 
 func (a *App) parseBans(l optionLine) error {
 	a.Bans = new(BanStore)
+	if l.NextArg() {
+		return fmt.Errorf("unexpected argument '%s'", l.Val())
+	}
 	return l.block(map[string]func(optionLine) error{
 		"save": func(l optionLine) error {
 			if !l.Args(&a.Bans.Save) {

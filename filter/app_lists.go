@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"regexp"
@@ -127,7 +128,8 @@ func (a *App) ipList(name string) (address.Matcher, error) {
 
 func (a *App) openLists() error {
 	a.opened = make(map[string]*namedList)
-	for name, o := range a.IPLists {
+	for _, name := range slices.Sorted(maps.Keys(a.IPLists)) {
+		o := a.IPLists[name]
 		if err := o.validate(name); err != nil {
 			return fmt.Errorf("ip_list %s: %w", name, err)
 		}

@@ -34,7 +34,7 @@ var steps = [...]step{
 	{"probes", (*inspection).probes, func(h *Handler) bool { return h.Probes != wordOff }},
 	{"bots", (*inspection).bots, func(h *Handler) bool { return h.Bots.any() }},
 	{"rules", (*inspection).rules, func(h *Handler) bool { return len(h.Rules) > 0 }},
-	{"rates", (*inspection).rates, func(h *Handler) bool { return len(h.Rates) > 0 }},
+	{stepRates, (*inspection).rates, func(h *Handler) bool { return len(h.Rates) > 0 }},
 	{"score", (*inspection).overall, func(h *Handler) bool { return len(h.Rules) > 0 }},
 }
 

@@ -286,3 +286,56 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	}
 }
+
+func TestSetMax(t *testing.T) {
+	l := New(3)
+	for i := range 10 {
+		mustAdd(t, l, fmt.Sprintf("192.0.2.%d/32", i), time.Hour, epoch)
+	}
+	if l.Len() != 3 {
+		t.Fatalf("%d bans, want 3", l.Len())
+	}
+	l.SetMax(5)
+	for i := range 10 {
+		mustAdd(t, l, fmt.Sprintf("192.0.3.%d/32", i), time.Hour, epoch)
+	}
+	if l.Len() != 5 {
+		t.Errorf("%d bans, want 5", l.Len())
+	}
+}
+
+// Whoever saves sees every change, and no other.
+func TestChanges(t *testing.T) {
+	l, before := New(0), int64(0)
+	changed := func(what string, want bool) {
+		t.Helper()
+		if now := l.Changes(); now != before != want {
+			t.Errorf("%s: changed = %t, want %t", what, !want, want)
+		} else {
+			before = now
+		}
+	}
+	p := netip.MustParsePrefix("192.0.2.1/32")
+	mustAdd(t, l, p.String(), time.Hour, epoch)
+	changed("a ban", true)
+	l.Lookup(p.Addr(), epoch)
+	l.List(epoch)
+	changed("a look-up", false)
+	l.Remove(p, epoch)
+	changed("a ban lifted", true)
+	l.Remove(p, epoch)
+	changed("nothing lifted", false)
+	b := Ban{Prefix: p, From: epoch, Until: epoch.Add(time.Hour)}
+	l.Merge(b, epoch)
+	changed("a ban of others", true)
+	l.Merge(b, epoch)
+	changed("the same again", false)
+	l.MergeLifted(p, epoch, epoch)
+	changed("lifted by others", true)
+	s, err := NewStrikes(l, Policy{After: 1, Within: time.Minute, For: time.Minute}, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Strike(p.Addr(), "", epoch)
+	changed("an automatic ban", true)
+}

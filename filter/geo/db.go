@@ -51,7 +51,7 @@ func Open(cfg Config) (*DB, error) {
 	d := &DB{cfg: cfg, file: watch.File{Path: cfg.File}}
 	d.mu.state.File = cfg.File
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	if err := d.Refresh(d.ctx); err != nil {
+	if err := d.refresh(); err != nil { // not noted: there is no last good one
 		d.cancel()
 		return nil, fmt.Errorf("database of places: %w", err)
 	}

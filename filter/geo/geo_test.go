@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-portico/portico/filter/geo"
+	"github.com/caddy-portico/portico/internal/mmdbtest"
 )
 
 // As GeoLite2-City has it: much that is not wanted, before and after.
@@ -55,7 +56,7 @@ func place(code string, asn uint32) geo.Place {
 }
 
 func TestLookup(t *testing.T) {
-	db := open(t, mmdb(map[string]any{
+	db := open(t, mmdbtest.File(map[string]any{
 		"192.0.2.0/24":     country("DE"),
 		"192.0.2.128/25":   country("FR"),
 		"2001:db8::/32":    country("JP"),
@@ -95,8 +96,8 @@ func TestLookup(t *testing.T) {
 }
 
 func TestDatabases(t *testing.T) {
-	countries := open(t, mmdb(map[string]any{"192.0.2.0/24": country("DE")}))
-	systems := open(t, mmdb(map[string]any{"192.0.2.0/23": map[string]any{"autonomous_system_number": uint32(64500)}}))
+	countries := open(t, mmdbtest.File(map[string]any{"192.0.2.0/24": country("DE")}))
+	systems := open(t, mmdbtest.File(map[string]any{"192.0.2.0/23": map[string]any{"autonomous_system_number": uint32(64500)}}))
 	both := geo.Databases{countries, systems}
 	if got := both.Lookup(netip.MustParseAddr("192.0.2.1")); got != place("DE", 64500) {
 		t.Errorf("both: %+v", got)
@@ -107,15 +108,15 @@ func TestDatabases(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	good := mmdb(map[string]any{"192.0.2.0/24": country("DE")})
+	good := mmdbtest.File(map[string]any{"192.0.2.0/24": country("DE")})
 	dir := t.TempDir()
 	for name, file := range map[string][]byte{
 		"empty":                {},
 		"no database":          []byte("192.0.2.1\n"),
 		"cut off":              good[:len(good)/2],
 		"data cut out":         append(bytes.Clone(good[:len(good)-400]), good[bytes.Index(good, []byte("\xab\xcd\xefMaxMind")):]...),
-		"of something else":    mmdb(map[string]any{"192.0.2.0/24": map[string]any{"is_tor": uint16(1)}}),
-		"records that are not": mmdb(map[string]any{"192.0.2.0/24": "DE"}),
+		"of something else":    mmdbtest.File(map[string]any{"192.0.2.0/24": map[string]any{"is_tor": uint16(1)}}),
+		"records that are not": mmdbtest.File(map[string]any{"192.0.2.0/24": "DE"}),
 	} {
 		path := filepath.Join(dir, "bad.mmdb")
 		write(t, path, file)
@@ -132,7 +133,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "test.mmdb")
-		good := mmdb(map[string]any{"192.0.2.0/24": country("DE")})
+		good := mmdbtest.File(map[string]any{"192.0.2.0/24": country("DE")})
 		write(t, path, good)
 		core, logs := observer.New(zap.InfoLevel)
 		db, err := geo.Open(geo.Config{File: path, Log: zap.New(core)})
@@ -143,7 +144,7 @@ func TestFollow(t *testing.T) {
 		ip := netip.MustParseAddr("192.0.2.1")
 		poll := func() { time.Sleep(geo.DefaultPoll); synctest.Wait() }
 
-		write(t, path, mmdb(map[string]any{"192.0.2.0/24": country("FR")}))
+		write(t, path, mmdbtest.File(map[string]any{"192.0.2.0/24": country("FR")}))
 		poll()
 		if got := db.Lookup(ip); got != place("FR", 0) {
 			t.Errorf("after a replacement: %+v", got)
@@ -196,7 +197,7 @@ func TestConditions(t *testing.T) {
 }
 
 func TestAllocations(t *testing.T) {
-	db := open(t, mmdb(map[string]any{"192.0.2.0/24": country("DE"), "2001:db8::/32": country("JP")}))
+	db := open(t, mmdbtest.File(map[string]any{"192.0.2.0/24": country("DE"), "2001:db8::/32": country("JP")}))
 	ips := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("8.8.8.8")}
 	if n := testing.AllocsPerRun(100, func() {
 		for _, ip := range ips {
@@ -209,7 +210,7 @@ func TestAllocations(t *testing.T) {
 
 // FuzzOpen feeds broken databases: none may panic, and one that opens answers.
 func FuzzOpen(f *testing.F) {
-	good := mmdb(map[string]any{"192.0.2.0/24": country("DE"), "2001:db8::/32": country("JP")})
+	good := mmdbtest.File(map[string]any{"192.0.2.0/24": country("DE"), "2001:db8::/32": country("JP")})
 	f.Add(good, uint16(0), byte(0))
 	f.Add(good, uint16(100), byte(0xff))
 	f.Fuzz(func(t *testing.T, file []byte, at uint16, with byte) {
@@ -237,7 +238,7 @@ func BenchmarkLookup(b *testing.B) {
 		records[fmt.Sprintf("10.%d.%d.0/24", i>>8, i&255)] = map[string]any{"autonomous_system_number": uint32(i + 1)}
 	}
 	path := filepath.Join(b.TempDir(), "b.mmdb")
-	if err := os.WriteFile(path, mmdb(records), 0o600); err != nil {
+	if err := os.WriteFile(path, mmdbtest.File(records), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	db, err := geo.Open(geo.Config{File: path})

@@ -1,4 +1,6 @@
-package geo_test
+// Package mmdbtest writes small databases of places for tests, in the MaxMind DB
+// file format 2.0: https://maxmind.github.io/MaxMind-DB/
+package mmdbtest
 
 import (
 	"bytes"
@@ -9,16 +11,13 @@ import (
 	"slices"
 )
 
-// A minimal writer of the MaxMind DB file format 2.0, for small databases of
-// tests: https://maxmind.github.io/MaxMind-DB/
-
 type node struct{ children [2]any } // *node, data (an offset) or nil
 
 type data int
 
-// mmdb makes a database file of IPv6 with 24-bit records. Values are
+// File makes a database file of IPv6 with 24-bit records. Values are
 // map[string]any, string, uint32, uint16, uint64 and []any.
-func mmdb(records map[string]any) []byte {
+func File(records map[string]any) []byte {
 	root := &node{}
 	var section bytes.Buffer
 	offsets := map[string]data{}
