@@ -361,8 +361,8 @@ func TestFilterListFile(t *testing.T) {
 
 func TestFilterListUnknown(t *testing.T) {
 	s := filterSite(t, siteConfig{})
-	err := s.tryLoad(siteConfig{http: "request_filter {\ndeny @nowhere\n}"})
-	if err == nil || !strings.Contains(err.Error(), `no ip_list named "nowhere"`) {
+	_, err := s.adapt(siteConfig{http: "request_filter {\ndeny @nowhere\n}"})
+	if err == nil || !strings.Contains(err.Error(), "no ip_list named 'nowhere'") {
 		t.Errorf("an unknown list: %v", err)
 	}
 }
@@ -489,7 +489,7 @@ func TestFilterDatabase(t *testing.T) {
 	if answer := s.expect(200, "GET", "/request_filter/lists", ""); !strings.Contains(answer, `"type":"Portico-Test"`) || !strings.Contains(answer, `"error":`) {
 		t.Errorf("databases: %s", answer)
 	}
-	if err := s.tryLoad(siteConfig{http: c.http}); err == nil || !strings.Contains(err.Error(), "database") {
+	if _, err := s.adapt(siteConfig{http: c.http}); err == nil || !strings.Contains(err.Error(), "database") {
 		t.Errorf("a country without a database: %v", err)
 	}
 }
