@@ -5,7 +5,8 @@
 //	  httpcache      the HTTP semantics, as pure functions
 //	  store          objects, and the tiers that hold them
 //	lbpolicy       load-balancing policies of reverse_proxy
-//	filter         request_filter: what keeps harmful requests from an origin
+//	filter         request_filter: what keeps harmful requests from an origin;
+//	               hide_origin: what keeps the origin from being known
 //
 // Names and order of the directives are in caddyfile.go.
 package portico

@@ -195,19 +195,16 @@ func (m pendingMatch) parse(l optionLine, helper httpcaddyfile.Helper) (caddy.Mo
 // check holds that the global option defines what is used. Provision would find
 // that too, but not say in which line.
 func (u use) check(helper httpcaddyfile.Helper) error {
-	var app struct {
-		Lists     map[string]json.RawMessage `json:"ip_list"`
-		Databases []string                   `json:"geoip"`
-	}
+	var app App
 	if option, ok := helper.Option("request_filter").(httpcaddyfile.App); ok {
 		if err := json.Unmarshal(option.Value, &app); err != nil {
 			return err
 		}
 	}
 	switch {
-	case u.kind == "ip_list" && app.Lists[u.name] == nil:
+	case u.kind == "ip_list" && app.IPLists[u.name] == nil:
 		return u.line.Errf("request_filter: %s: no ip_list named '%s' in the global option request_filter", u.option, u.name)
-	case u.kind == "geoip" && len(app.Databases) == 0:
+	case u.kind == "geoip" && len(app.GeoIP) == 0:
 		return u.line.Errf("request_filter: %s: %s needs a database: geoip in the global option request_filter", u.option, u.name)
 	}
 	return nil

@@ -34,6 +34,10 @@ func (x *inspection) path() verdict {
 	return verdict{reason: reasonPath, mode: x.strictMode(x.h.Path), rule: d.Name(), text: d.String(), status: canonical.Status}
 }
 
+// probeScore is what a probe adds to the score of a request: no more is needed to
+// reach the threshold that applies by default.
+const probeScore = defaultThreshold
+
 // probes refuses paths that only scanners ask for.
 func (x *inspection) probes() verdict {
 	t := x.read()
@@ -44,7 +48,11 @@ func (x *inspection) probes() verdict {
 	if !found {
 		return verdict{}
 	}
-	return verdict{reason: reasonProbe, mode: x.strictMode(x.h.Probes), rule: e.Category.Name(), status: probes.Status}
+	v := verdict{reason: reasonProbe, mode: x.strictMode(x.h.Probes), rule: e.Category.Name(), status: probes.Status}
+	if v.mode == block {
+		x.score += probeScore
+	}
+	return v
 }
 
 // strictMode is the mode of an option that is strict (or on), detect or off.
