@@ -51,6 +51,8 @@ type finding struct {
 	Text   string `json:"text"`
 	Status int    `json:"status,omitempty"`
 	Strike bool   `json:"strike,omitempty"` // it counts towards a ban
+
+	denial bool // respond, drop and tarpit replace the answer
 }
 
 // explain asks the steps.
@@ -61,28 +63,38 @@ func (h *Handler) explain(r *http.Request) *explained {
 		Findings: []finding{}, Threshold: *h.Threshold,
 	}
 	for _, s := range h.steps {
-		if s.name == stepRates {
-			e.Findings = append(e.Findings, x.foresee()...)
-			continue
+		score := x.score
+		e.add(x.asked(s)...)
+		if e.Action != actionBlock.String() {
+			e.conclude(h)
+			e.Score = x.score
 		}
-		x.outcome = outcome{}
-		v := s.judge(x)
-		if x.outcome.action == actionDetect {
-			for _, other := range append([]verdict{x.outcome.verdict}, x.outcome.also...) {
-				e.Findings = append(e.Findings, findingOf(s.name, other))
-			}
+		if e.Action == actionBlock.String() {
+			x.score = score // what a step that blocks adds is not added up with others
 		}
-		if v.reason != reasonNone {
-			e.Findings = append(e.Findings, findingOf(s.name, v))
-			if v.mode == block && e.Answer == "" && v.denial() && e.Action != actionBlock.String() {
-				e.Answer = h.answerOf()
-			}
-		}
-		e.conclude()
 	}
-	e.Score, e.Tags = x.score, x.tags
-	e.conclude()
+	e.Tags = x.tags
 	return e
+}
+
+func (e *explained) add(findings ...finding) { e.Findings = append(e.Findings, findings...) }
+
+// asked is what a step says.
+func (x *inspection) asked(s step) (all []finding) {
+	if s.name == stepRates {
+		return x.foresee()
+	}
+	x.outcome = outcome{}
+	v := s.judge(x)
+	if x.outcome.action == actionDetect {
+		for _, other := range append([]verdict{x.outcome.verdict}, x.outcome.also...) {
+			all = append(all, findingOf(s.name, other))
+		}
+	}
+	if v.reason != reasonNone {
+		all = append(all, findingOf(s.name, v))
+	}
+	return all
 }
 
 // stepRates is the step that counts: asking it would change what it says.
@@ -90,11 +102,14 @@ const stepRates = "rates"
 
 // conclude makes the first finding that blocks the outcome, or else that something
 // was detected.
-func (e *explained) conclude() {
+func (e *explained) conclude(h *Handler) {
 	for _, f := range e.Findings {
 		switch {
 		case f.Action == block.String():
 			e.Action, e.Status = actionBlock.String(), f.Status
+			if f.denial {
+				e.Answer = h.answerOf()
+			}
 			return
 		case f.Action == detect.String():
 			e.Action = actionDetect.String()
@@ -124,7 +139,7 @@ func addressOf(x *inspection) string {
 func findingOf(step string, v verdict) finding {
 	f := finding{
 		Step: step, Action: v.mode.String(), Reason: v.reason.String(), Rule: v.rule, Status: v.code(),
-		Text: v.text, Strike: v.strike() && v.mode == block,
+		Text: v.text, Strike: v.strike() && v.mode == block, denial: v.denial(),
 	}
 	if f.Text == "" {
 		f.Text = v.reason.text()

@@ -44,7 +44,11 @@ func provision(tb testing.TB, h *Handler) {
 		tb.Fatal(err)
 	}
 	ctx.Context = context.WithValue(ctx.Context, caddyhttp.ServerCtxKey, testServer)
-	if err := errors.Join(h.Provision(ctx), h.Validate()); err != nil {
+	err = errors.Join(h.Provision(ctx), h.Validate())
+	if h.app != nil { // what the app shares ends with the test
+		tb.Cleanup(func() { _ = h.app.Cleanup() })
+	}
+	if err != nil {
 		tb.Fatal(err)
 	}
 	h.log = zap.NewNop()
