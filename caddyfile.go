@@ -21,9 +21,4 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("response_cache", cachehandler.ParseCaddyfile)
 	httpcaddyfile.RegisterDirectiveOrder("response_cache", httpcaddyfile.Before, "encode")
 	httpcaddyfile.RegisterGlobalOption("response_cache", cachehandler.ParseGlobalOption)
-
-	// Next to reverse_proxy, so that everything before it, the cache among it, sees
-	// answers that tell nothing any more.
-	httpcaddyfile.RegisterHandlerDirective("hide_origin", filter.ParseHideOrigin)
-	httpcaddyfile.RegisterDirectiveOrder("hide_origin", httpcaddyfile.Before, "reverse_proxy")
 }
