@@ -4,6 +4,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-portico/portico/cachehandler"
+	"github.com/caddy-portico/portico/filter"
 )
 
 // The Caddyfile vocabulary: what the directives are called, and where in the
@@ -14,4 +15,8 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("response_cache", cachehandler.ParseCaddyfile)
 	httpcaddyfile.RegisterDirectiveOrder("response_cache", httpcaddyfile.Before, "encode")
 	httpcaddyfile.RegisterGlobalOption("response_cache", cachehandler.ParseGlobalOption)
+
+	// Nearest to the origin, so that what the cache stores is already clean.
+	httpcaddyfile.RegisterHandlerDirective("hide_origin", filter.ParseHideOrigin)
+	httpcaddyfile.RegisterDirectiveOrder("hide_origin", httpcaddyfile.Before, "reverse_proxy")
 }

@@ -5,12 +5,14 @@
 //	  httpcache      the HTTP semantics, as pure functions
 //	  store          objects, and the tiers that hold them
 //	lbpolicy       load-balancing policies of reverse_proxy
+//	filter         hide_origin: nothing in an answer tells what runs behind
 //
-// Request filtering with the hiding of origins (filter) will stand beside them. Names and order of the directives are in caddyfile.go.
+// Request filtering (filter) will stand beside them. Names and order of the directives are in caddyfile.go.
 package portico
 
 import (
 	_ "github.com/caddy-portico/portico/cachehandler"
 	_ "github.com/caddy-portico/portico/cachehandler/store/memory"
+	_ "github.com/caddy-portico/portico/filter"
 	_ "github.com/caddy-portico/portico/lbpolicy"
 )
