@@ -41,7 +41,9 @@ func TestClean(t *testing.T) {
 			http.Header{"Alt-Svc": {`h3=":443"`}},
 		},
 		{
-			"allow only", []string{"allow_only", "X-Wanted*"}, nil,
+			"allow only",
+			[]string{"allow_only", "X-Wanted*"},
+			nil,
 			http.Header{"X-Wanted-A": {"1"}, "X-Other": {"1"}, "Content-Type": {"a/b"}, "Server": {"1"}, "Set-Cookie": {"a=b"}},
 			http.Header{"X-Wanted-A": {"1"}, "Content-Type": {"a/b"}, "Set-Cookie": {"a=b"}},
 		},

@@ -38,7 +38,7 @@ func (m Map) Field(name, value string) string {
 		if len(value) >= 6 && strings.EqualFold(value[:6], "digest") {
 			return value // RFC 7616 §3.4.2: the realm is part of what the client hashes
 		}
-		return m.Text(value)
+		return m.link(value)
 	case "Grpc-Message":
 		return m.grpcMessage(value)
 	}
@@ -46,7 +46,8 @@ func (m Map) Field(name, value string) string {
 }
 
 // link rewrites the targets of Link (RFC 8288 §3), which stand in angle brackets
-// outside of quotes, and the URLs in its parameters.
+// outside of quotes, and the URLs in its parameters; those of a challenge have the
+// same form (RFC 9110 §11.2).
 func (m Map) link(value string) string {
 	var b strings.Builder
 	for value != "" {
@@ -63,17 +64,16 @@ func (m Map) link(value string) string {
 			break
 		}
 		inside := value[i+1 : i+1+end]
-		if closing == '>' || strings.Contains(inside, "//") {
+		if closing == '>' || parse(inside).authority != "" {
 			inside = m.URL(inside)
+		} else {
+			inside = m.Text(inside)
 		}
-		b.WriteString(value[:i+1] + inside)
+		b.WriteString(m.Text(value[:i]) + value[i:i+1] + inside)
 		b.WriteByte(closing)
 		value = value[i+end+2:]
 	}
-	if b.Len() == 0 {
-		return value
-	}
-	b.WriteString(value)
+	b.WriteString(m.Text(value))
 	return b.String()
 }
 
@@ -127,8 +127,8 @@ func (m Map) words(value, separators string) string {
 	})
 }
 
-// Text leads hosts in prose: addresses that are private, and upstreams' names that
-// nobody takes for a word, since they have a dot or a port.
+// Text leads hosts in prose: private addresses, names under private domains, and
+// upstreams' names that nobody takes for a word, since they have a dot or a port.
 func (m Map) Text(s string) string {
 	return mapWords(s, " \t,;\"'()<>=/\\{}|!?", func(word string) string {
 		trimmed := strings.TrimRight(word, ".:")
@@ -141,7 +141,7 @@ func (m Map) Text(s string) string {
 			if !m.Behind(p.Host) {
 				return word
 			}
-		} else if !strings.ContainsAny(trimmed, ".:") || !m.upstream(p.Host) {
+		} else if !strings.ContainsAny(trimmed, ".:") || !m.upstream(p.Host) && !privateDomain(p.Host) {
 			return word
 		}
 		return m.Host + word[len(trimmed):]

@@ -40,23 +40,26 @@ type Target struct {
 // the host they were for. URLs in its query are rewritten alike.
 func (m Map) URL(ref string) string {
 	r := parse(ref)
+	before := r
 	if r.query != "" {
 		r.query = m.query(r.query)
 	}
-	if r.authority == "" {
+	switch {
+	case r.authority == "":
 		if r.scheme == "" && strings.HasPrefix(r.path, "/") {
 			r.path = m.Path(r.path)
 		}
-		return r.String()
+	case m.rule(&r):
+	default:
+		switch m.stands(r) {
+		case behind:
+			m.lead(&r)
+		case insecure:
+			r.scheme = secure(r.scheme, m.Scheme)
+		}
 	}
-	if m.rule(&r) {
-		return r.String()
-	}
-	switch m.stands(r) {
-	case behind:
-		m.lead(&r)
-	case insecure:
-		r.scheme = secure(r.scheme, m.Scheme)
+	if r == before {
+		return ref
 	}
 	return r.String()
 }
@@ -280,9 +283,17 @@ func Private(host string) bool {
 		ip = ip.Unmap()
 		return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() || sharedSpace.Contains(ip)
 	}
-	if !strings.Contains(host, ".") {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if len(last) == len(host) {
 		return host != ""
 	}
+	if last != "" && '0' <= last[0] && last[0] <= '9' {
+		return true // an address in a form that clients take and nobody publishes, as 0x7f.1
+	}
+	return privateDomain(host)
+}
+
+func privateDomain(host string) bool {
 	for _, domain := range privateDomains {
 		if strings.HasSuffix(host, domain) {
 			return true

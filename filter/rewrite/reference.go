@@ -18,7 +18,9 @@ func parse(s string) (r reference) {
 		r.scheme, s = strings.ToLower(s[:i]), s[i+1:]
 	}
 	if len(s) >= 2 && isSlash(s[0]) && isSlash(s[1]) {
-		s = strings.TrimLeft(s, `/\`)
+		if s = s[2:]; r.scheme == "" || webKind(r.scheme) == "http" || webKind(r.scheme) == "https" {
+			s = strings.TrimLeft(s, `/\`) // as clients read what has too many
+		}
 		end := strings.IndexAny(s, `/\`)
 		if end < 0 {
 			end = len(s)
@@ -61,7 +63,13 @@ func isScheme(s string) bool {
 
 // place is the host and the port of an authority, without user and password.
 func place(authority string) Place {
-	return place0(authority[strings.LastIndexByte(authority, '@')+1:])
+	hostport := authority[strings.LastIndexByte(authority, '@')+1:]
+	if host, port, ok := strings.Cut(hostport, ":"); ok && !strings.HasPrefix(hostport, "[") {
+		p := place0(host) // in a URL, an IPv6 address has brackets
+		p.Port = port
+		return p
+	}
+	return place0(hostport)
 }
 
 // place0 is the host and the port of what has no user.
