@@ -132,6 +132,8 @@ var rules = []rule{
 	{"./filter/probes", nil, "a list and how to look something up in it"},
 	{"./filter/framing", nil, "a pure function of a request"},
 	{followed, []string{"*"}, "routes are Caddy's; it knows no handler of ours"},
+	{"./filter/leak", nil, "which fields leak, and how validators are sealed, are pure questions"},
+	{"./filter/rewrite", nil, "rewriting is pure: strings in, strings out"},
 	{"./internal/...", []string{"./...", "*"}, "tests and tools may look at everything"},
 	{"./cmd/...", []string{".", "./internal/...", "*"}, "a command uses Portico as a user does"},
 	{"./examples/...", []string{".", "./internal/...", "*"}, "examples use Portico as a user does"},

@@ -21,4 +21,8 @@ func init() {
 	httpcaddyfile.RegisterHandlerDirective("response_cache", cachehandler.ParseCaddyfile)
 	httpcaddyfile.RegisterDirectiveOrder("response_cache", httpcaddyfile.Before, "encode")
 	httpcaddyfile.RegisterGlobalOption("response_cache", cachehandler.ParseGlobalOption)
+
+	// Nearest to the origin, so that what the cache stores is already clean.
+	httpcaddyfile.RegisterHandlerDirective("hide_origin", filter.ParseHideOrigin)
+	httpcaddyfile.RegisterDirectiveOrder("hide_origin", httpcaddyfile.Before, "reverse_proxy")
 }
