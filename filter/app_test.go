@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -211,4 +212,28 @@ func TestBlocked(t *testing.T) {
 			t.Errorf("client %+v", c)
 		}
 	}
+}
+
+// Bans that have ended are not held for ever, and nothing runs when no configuration
+// does.
+func TestStateSweeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		value, _ := newState()
+		s := value.(*state)
+		tarpits := 1
+		a := &App{Bans: new(BanStore), Tarpits: &tarpits, log: zap.NewNop()}
+		s.start(a)
+		for i, d := range []time.Duration{time.Second, time.Hour} {
+			p := netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32)
+			if _, err := s.ledger.Add(p, d, "", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(sweepEvery + time.Second)
+		synctest.Wait()
+		if n := s.ledger.Len(); n != 1 {
+			t.Errorf("%d bans, want the one that holds", n)
+		}
+		s.stop(a)
+	})
 }
