@@ -77,7 +77,7 @@ func (m mistake) filterPlace(template string) (line int, option string) {
 	if option == "}" {
 		option = strings.Fields(m.block[0])[0]
 	}
-	if strings.HasSuffix(m.block[at], "{ # here") {
+	if strings.HasSuffix(m.block[at], "{ # here") && m.block[at+1] != "}" {
 		at++ // a block that is not wanted is one where it begins to have content
 	}
 	return at + 1 + strings.Count(strings.Split(template, "%s")[0], "\n"), option

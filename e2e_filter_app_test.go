@@ -359,6 +359,14 @@ func TestFilterListFile(t *testing.T) {
 	s.eventually("the file is read again", func() bool { return s.status("/") == 200 })
 }
 
+func TestFilterListUnknown(t *testing.T) {
+	s := filterSite(t, siteConfig{})
+	_, err := s.adapt(siteConfig{http: "request_filter {\ndeny @nowhere\n}"})
+	if err == nil || !strings.Contains(err.Error(), "no ip_list named 'nowhere'") {
+		t.Errorf("an unknown list: %v", err)
+	}
+}
+
 // A feed is a server of lists whose answer may be replaced.
 type feed struct {
 	*httptest.Server
@@ -480,6 +488,9 @@ func TestFilterDatabase(t *testing.T) {
 	}
 	if answer := s.expect(200, "GET", "/request_filter/lists", ""); !strings.Contains(answer, `"type":"Portico-Test"`) || !strings.Contains(answer, `"error":`) {
 		t.Errorf("databases: %s", answer)
+	}
+	if _, err := s.adapt(siteConfig{http: c.http}); err == nil || !strings.Contains(err.Error(), "database") {
+		t.Errorf("a country without a database: %v", err)
 	}
 }
 

@@ -389,3 +389,44 @@ func TestFilterBesideTheOthers(t *testing.T) {
 		}
 	}
 }
+
+// In HTTP/2, too, the target is judged as sent, a body that is too much ends in an
+// answer, and the other streams of the connection go on.
+func TestFilterHTTP2(t *testing.T) {
+	origin := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, r.RequestURI)
+	})
+	options := "request_filter\nreverse_proxy $ORIGIN"
+	s := startSite(t, origin.addr, siteConfig{http: options, https: options})
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // the test's own certificate
+	defer client.CloseIdleConnections()
+	ask := func(path, contentType, body string) string {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+s.vars["$HTTPS"]+"/", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL.Opaque = path // as it is
+		r.ContentLength = -1
+		r.Header.Set("Content-Type", contentType)
+		response, err := client.Do(r)
+		if err != nil {
+			return err.Error()
+		}
+		defer response.Body.Close()
+		text, _ := io.ReadAll(response.Body)
+		return fmt.Sprint(response.Proto, " ", response.StatusCode, " ", string(text))
+	}
+	for _, tt := range []struct{ path, contentType, body, want string }{
+		{"/a%2Fb?c", "text/plain", "hello", "HTTP/2.0 200 /a%2Fb?c"},
+		{"/a/../b", "text/plain", "", "HTTP/2.0 400 "},
+		{"/%2egit/config", "text/plain", "", "HTTP/2.0 404 "},
+		{"/a", "application/json", strings.Repeat("[", 65), "HTTP/2.0 400 "},
+		{"/a", "application/x-www-form-urlencoded", "a=" + strings.Repeat("x", 10<<20), "HTTP/2.0 413 "},
+		{"/a", "text/plain", strings.Repeat("x", 11<<20), "HTTP/2.0 200 /a"},
+	} {
+		if got := ask(tt.path, tt.contentType, tt.body); got != tt.want {
+			t.Errorf("%s %s: %q, want %q", tt.path, tt.contentType, got, tt.want)
+		}
+	}
+}

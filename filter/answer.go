@@ -66,6 +66,7 @@ func (h *Handler) answerTo(v verdict) (status int, option string) {
 // has them.
 func (x *inspection) answer(v verdict) error {
 	x.declineBody()
+	x.keepUnstored()
 	switch _, option := x.h.answerTo(v); option {
 	case "drop":
 		// net/http closes the connection without an answer, or resets the stream
@@ -78,6 +79,10 @@ func (x *inspection) answer(v verdict) error {
 	}
 	return caddyhttp.Error(v.code(), v)
 }
+
+// keepUnstored has no cache give the answer to another client: a 404 may be stored
+// though nothing says so (RFC 9110 §15.1), and `respond` may say 200.
+func (x *inspection) keepUnstored() { x.w.Header().Set("Cache-Control", "no-store") }
 
 // declineBody has the answer sent at once to a client that asks before it sends
 // its body (RFC 9110 §10.1.1). net/http would wait for the body first, since it

@@ -163,16 +163,16 @@ func (o *HeaderOptions) names() (*leak.Names, error) {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *HideOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if isEcho(r.Method) {
-		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-		return caddyhttp.Error(http.StatusMethodNotAllowed, fmt.Errorf("hide_origin: %s would show the request as the origin gets it", r.Method))
-	}
 	hw := &hidingWriter{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		h:                     h,
 		r:                     r,
 	}
 	hw.begin()
+	if isEcho(r.Method) {
+		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+		return caddyhttp.Error(http.StatusMethodNotAllowed, fmt.Errorf("hide_origin: %s would show the request as the origin gets it", r.Method))
+	}
 	err := next.ServeHTTP(hw, h.inward(r))
 	return hw.end(err)
 }

@@ -128,6 +128,7 @@ func (x *inspection) passBody(body *watchedBody, next caddyhttp.Handler) error {
 	if e == limits.None || body.detect || err == nil && !w.withheld {
 		return err
 	}
+	x.keepUnstored()
 	v := x.exceeds(e)
 	return caddyhttp.Error(v.code(), v)
 }

@@ -243,8 +243,11 @@ func TestAnswers(t *testing.T) {
 	}
 	h := newHandler(t, "deny all\nrespond 200 \"nothing here\"")
 	w := denied(h, "GET")
-	if got := fmt.Sprint(w.Code, w.Body, w.Header()); got != "200 nothing here map[Content-Length:[12] Content-Type:[text/plain; charset=utf-8]]" {
+	if got := fmt.Sprint(w.Code, w.Body, w.Header()); got != "200 nothing here map[Cache-Control:[no-store] Content-Length:[12] Content-Type:[text/plain; charset=utf-8]]" {
 		t.Error(got)
+	}
+	if _, header := ask(newHandler(t, ""), from("192.0.2.1", "GET /.env")); header.Get("Cache-Control") != "no-store" {
+		t.Errorf("a probe is answered with %v, which may be stored", header)
 	}
 	if w := denied(h, "HEAD"); w.Code != 200 || w.Body.Len() != 0 {
 		t.Errorf("HEAD: %d %q", w.Code, w.Body)
@@ -280,6 +283,12 @@ func TestTarpit(t *testing.T) {
 		}
 		if n := h.app.slots().Used(); n != 0 {
 			t.Errorf("%d places are not given back", n)
+		}
+		taken := 0
+		for h.stopping = nil; h.app.slots().Take(); taken++ {
+		}
+		if got := hold(r); taken == 0 || got != 0 {
+			t.Errorf("held %v with %d places taken, want to be answered at once", got, taken)
 		}
 	})
 }

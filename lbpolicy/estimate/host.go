@@ -33,8 +33,10 @@ const (
 	// passes is how many requests must have gone past a host that looks bad
 	// before it gets another trial, so that trials stay below half a percent of
 	// the requests even where there are few; maxUntried bounds how long that lasts.
-	passes     = 200
-	maxUntried = 5 * time.Minute
+	// urgentPasses is how many it takes while the others are strained.
+	passes       = 200
+	urgentPasses = 100
+	maxUntried   = 5 * time.Minute
 	// patience is how long a trial may take before there is another one.
 	patience = 30 * time.Second
 )
@@ -55,6 +57,7 @@ type Host struct {
 	pending   atomic.Int64  // when the first request left since the last outcome, plus 1; or 0
 
 	trialDue atomic.Int64 // when the next trial may leave
+	rest     atomic.Int64 // until when the host asked to be left alone
 	passed   atomic.Int64 // requests that went past the host since then
 	trialAt  atomic.Int64 // when a trial was granted that has no outcome yet, plus 1; or 0
 }
@@ -135,12 +138,15 @@ func (h *Host) learnSuccess(now time.Duration, k Kind) {
 func (h *Host) scheduleTrial(now time.Duration, o Outcome, expected float32, trial bool) {
 	if o.Kind == Success && trial && (float32(o.Latency.Seconds()) < encouraging*expected || h.Factor() > 1+alike) {
 		h.passed.Store(passes)
+		h.rest.Store(int64(now))
 		h.trialDue.Store(int64(now))
 		return
 	}
 	due := now - o.Latency + h.cfg.TrialEvery
 	if o.Kind == Failure {
-		due = max(due, now+min(o.RetryAfter, h.cfg.MaxRest))
+		rest := max(now+min(o.RetryAfter, h.cfg.MaxRest), time.Duration(h.rest.Load()))
+		h.rest.Store(int64(rest))
+		due = max(due, rest)
 	}
 	if int64(due) > h.trialDue.Load() {
 		h.passed.Store(0)
@@ -161,7 +167,13 @@ type Prediction struct {
 	// Factor is by how much failures lengthen the way to a success: 1 if there
 	// are none.
 	Factor float64
+	// Samples is on how many answers Latency and Cost rest. Old ones count less; no
+	// more than some 64 are remembered.
+	Samples float64
 }
+
+// Strained reports that it would take more than twice as long as on the idle host.
+func (p Prediction) Strained() bool { return 2*p.Cost > 3*p.Latency }
 
 // Predict says what a request may expect that would be the rif-th in flight on
 // the host.
@@ -173,7 +185,8 @@ func (h *Host) Predict(now time.Duration, rif int) Prediction {
 			latency, cost = quiet, max(cost, quiet)
 		}
 	}
-	return Prediction{Latency: latency, Cost: cost, Factor: h.Factor()}
+	samples := math.Float32frombits(h.published.samples.Load())
+	return Prediction{Latency: latency, Cost: cost, Factor: h.Factor(), Samples: float64(samples)}
 }
 
 // Factor is Prediction.Factor.
@@ -189,15 +202,20 @@ func (h *Host) Ended() uint64 { return h.ended.Load() }
 
 // Trial is asked whenever a request goes past the host because it looks bad, and
 // says whether the request should go to it all the same, to see whether it still
-// is. There is one trial at a time.
-func (h *Host) Trial(now time.Duration) bool {
+// is. There is one trial at a time. An urgent one, because the others are
+// strained, does not wait until it is due, but for as long as the host has asked for.
+func (h *Host) Trial(now time.Duration, urgent bool) bool {
 	due, at := h.trialDue.Load(), h.trialAt.Load()
+	need := int64(passes)
+	if urgent {
+		need = urgentPasses
+	}
 	switch {
-	case int64(now) < due:
+	case int64(now) < due && (!urgent || int64(now) < h.rest.Load()):
 		return false
 	case at != 0 && h.Waiting() > 0 && int64(now) < at+int64(patience):
 		return false
-	case h.passed.Add(1) < passes && int64(now) < due+int64(maxUntried):
+	case h.passed.Add(1) < need && int64(now) < due+int64(maxUntried):
 		return false
 	case !h.trialDue.CompareAndSwap(due, int64(now+h.cfg.TrialEvery)):
 		return false // somebody else has it

@@ -231,6 +231,26 @@ func TestLeastTime(t *testing.T) {
 	}
 }
 
+// One that was slow once is not avoided for it, unless it was very slow; one that
+// is known to be slow is.
+func TestLeastTimeDoubts(t *testing.T) {
+	const ms = time.Millisecond
+	for _, tt := range []struct {
+		latency time.Duration
+		answers int
+		chosen  bool
+	}{
+		{25 * ms, 1, true},
+		{25 * ms, 50, false},
+		{200 * ms, 1, false},
+	} {
+		hosts := []*estimate.Host{host(tt.latency, estimate.Success, tt.answers), host(10*ms, estimate.Success, 100)}
+		if i := LeastTime(1100*ms, hosts, pool(0, 1), source(7)); (i == 0) != tt.chosen {
+			t.Errorf("after %d answers of %v: host %d, chosen %v", tt.answers, tt.latency, i, !tt.chosen)
+		}
+	}
+}
+
 // Of a host that looks bad, a trial is asked for once in a while.
 func TestLeastTimeTries(t *testing.T) {
 	hosts := []*estimate.Host{host(30*time.Millisecond, estimate.Success, 100), host(10*time.Millisecond, estimate.Success, 100)}

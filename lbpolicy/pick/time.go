@@ -1,6 +1,7 @@
 package pick
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -17,6 +18,11 @@ const (
 	// overhead is what any request takes anyway, in seconds: nobody notices that
 	// one host takes 0.1 ms and another 0.3 ms.
 	overhead = 0.001
+	// doubt draws what is known of a host toward the fastest one, with the weight
+	// of so many answers. Whoever was slow once or twice is not avoided for that
+	// unless it was very slow: it would have to wait for its trials to get a chance
+	// to show the contrary.
+	doubt = 8
 )
 
 // LeastTime chooses the candidate that is expected to answer first: hosts[i]
@@ -54,10 +60,10 @@ func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []in
 	best := newLightest(c, rng)
 	for k, i := range of {
 		switch {
-		case view[k].unknown && known && hosts[i].Waiting() > 0: // one at a time
+		case view[k].samples == 0 && known && hosts[i].Waiting() > 0: // one at a time
 		case view[k].cost <= bound:
 			best.consider(i)
-		case hosts[i].Trial(now):
+		case hosts[i].Trial(now, view[least].strained):
 			return i
 		}
 	}
@@ -70,32 +76,30 @@ func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []in
 // An outlook is what a request may expect of a host.
 type outlook struct {
 	cost    float64
-	unknown bool // nothing is known of its latency
+	factor  float64
+	samples float64 // 0: nothing is known of its latency
+	// strained says that requests wait there.
+	strained bool
 }
 
-// lookAt fills view, and says whether the latency of any host is known. Those of
-// which it is not have the benefit of the doubt: they are as fast as the fastest.
+// lookAt fills view, and says whether the latency of any host is known. A host of
+// which little is known has the benefit of the doubt: it is nearly as fast as the
+// fastest, and one of which nothing is known is as fast.
 func lookAt(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, view []outlook) (known bool) {
-	fastest := 0.0
+	fastest := math.Inf(1)
 	for k, i := range of {
 		p := hosts[i].Predict(now, c[i].RIF+1)
-		if p.Cost == 0 {
-			view[k] = outlook{p.Factor, true}
-			continue
-		}
-		cost := p.Cost + overhead
-		view[k] = outlook{cost * p.Factor, false}
-		if fastest == 0 || cost < fastest {
-			fastest = cost
+		view[k] = outlook{p.Cost + overhead, p.Factor, p.Samples, p.Strained()}
+		if p.Samples > 0 {
+			fastest, known = min(fastest, view[k].cost), true
 		}
 	}
-	if fastest == 0 {
-		return false
+	if !known {
+		fastest = overhead
 	}
 	for k := range view {
-		if view[k].unknown {
-			view[k].cost *= fastest
-		}
+		v := &view[k]
+		v.cost = v.factor * (v.cost*v.samples + fastest*doubt) / (v.samples + doubt)
 	}
-	return true
+	return known
 }
