@@ -1,6 +1,7 @@
 package lbpolicy
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -81,4 +82,27 @@ func BenchmarkSelect(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkLearn is what the tap costs an attempt, its choice not included.
+func BenchmarkLearn(b *testing.B) {
+	h := provisioned(b, policies[0], "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3")
+	di := reverseproxy.DialInfo{Upstream: h.Upstreams[0], Address: "127.0.0.1:1"}
+	r := requestFor(new(caddyhttp.Server))
+	r = r.WithContext(context.WithValue(r.Context(), caddy.CtxKey("reverse_proxy.dial_info"), di))
+	rt, tap := instant{""}, h.Transport.(observed).outcomes()
+	through := func(b *testing.B, send func() (*http.Response, error)) {
+		b.ReportAllocs()
+		buf := make([]byte, 8)
+		for b.Loop() {
+			res, err := send()
+			if err != nil {
+				b.Fatal(err)
+			}
+			_, _ = res.Body.Read(buf)
+			_ = res.Body.Close()
+		}
+	}
+	b.Run("bare", func(b *testing.B) { through(b, func() (*http.Response, error) { return rt.RoundTrip(r) }) })
+	b.Run("tapped", func(b *testing.B) { through(b, func() (*http.Response, error) { return tap.roundTrip(rt, r) }) })
 }

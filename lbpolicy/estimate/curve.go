@@ -16,6 +16,8 @@ const (
 	// make it look as if it queued now: it would be kept from the load that could
 	// show the contrary.
 	remembered = 0.3
+	// forgotten is the weight below which there is nothing left.
+	forgotten = remembered / 64
 )
 
 func bucket(rif int) int { return min(bits.Len(uint(rif))-1, buckets-1) }
@@ -41,8 +43,11 @@ func (c *curve) forget(weight float32) {
 // a host that is believed to be slow under load gets another chance to show.
 func (c *curve) observe(now, decay time.Duration, b int, seconds, weight float32) {
 	for o := range c {
-		if o != b {
-			c[o].weight *= 1 - weight/mostLatencies
+		if c[o].weight == 0 || o == b {
+			continue
+		}
+		if c[o].weight *= 1 - weight/mostLatencies; c[o].weight < forgotten {
+			c[o] = mean{}
 		}
 	}
 	c[b].observe(now, decay, mostLatencies, seconds, weight)
@@ -179,6 +184,9 @@ func (p *publishedCurve) store(c *curve, now, decay time.Duration) {
 	}
 	p.samples.Store(math.Float32bits(samples))
 }
+
+// idle is at(1).
+func (p *publishedCurve) idle() float32 { return math.Float32frombits(p.values[0].Load()) }
 
 // at is the latency in seconds with rif ≥ 1 requests in flight, between the
 // centres of the buckets on either side; 0 if nothing is known.

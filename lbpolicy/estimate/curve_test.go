@@ -73,3 +73,19 @@ func TestOldBucketsDoNotCount(t *testing.T) {
 		})
 	}
 }
+
+// The shortcut for short times is as exact as the numbers are.
+func TestFading(t *testing.T) {
+	const decay = 10 * time.Second
+	for d := time.Duration(0); d < 2*decay; d += d/8 + time.Microsecond {
+		want := math.Exp(-float64(d) / float64(decay))
+		if got := fading(d, decay); !near(float64(got), want, 3e-7) {
+			t.Errorf("%v: %v, want %v", d, got, want)
+		}
+	}
+	for _, d := range []time.Duration{-time.Second, 10 * decay} {
+		if got, want := fading(d, decay), math.Exp(-float64(d)/float64(decay)); !near(float64(got), want, 1e-6) {
+			t.Errorf("%v: %v, want %v", d, got, want)
+		}
+	}
+}

@@ -26,10 +26,15 @@
 // answer counts at most a few times what was expected, so that a long poll now
 // and then does not make a host look slow.
 //
+// A load that was hardly seen of late does not count in the curve, and
+// [Prediction.Samples] says on how many answers the whole of it rests: the first
+// answers of a host scatter, and those that come back first are the fastest.
+//
 // What it knows fades with a time constant ([Config.Decay]), and a host that gets
 // no requests because it looks bad is offered one trial request at a time
 // ([Host.Trial]). A good answer leads to the next trial at once, so a recovered
-// host is back after a few dozen answers; a bad one waits.
+// host is back after a few dozen answers; a bad one waits, though less long while
+// the other hosts are strained.
 //
 // Everything here is pure computing: the clock is an argument, a reading of any
 // monotonic clock since any fixed origin. There is no goroutine, no I/O and no

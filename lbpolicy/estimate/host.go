@@ -109,7 +109,7 @@ func (h *Host) learnLatency(now time.Duration, o Outcome, expected float32, tria
 		seconds = min(seconds, outlandish*expected)
 	}
 	// The past in which a long request was sent has faded as well.
-	weight := float32(math.Exp(-o.Latency.Seconds() / h.cfg.Decay.Seconds()))
+	weight := fading(o.Latency, h.cfg.Decay)
 	b := bucket(o.RIF)
 	before := h.latency[b].value
 	h.latency.observe(now, h.cfg.Decay, b, seconds, weight)
@@ -179,7 +179,7 @@ func (p Prediction) Strained() bool { return 2*p.Cost > 3*p.Latency }
 // the host.
 func (h *Host) Predict(now time.Duration, rif int) Prediction {
 	latency := float64(h.published.at(max(rif, 1)))
-	cost := 2*latency - float64(h.published.at(1))
+	cost := 2*latency - float64(h.published.idle())
 	if since := h.pending.Load(); since != 0 && latency > 0 {
 		if quiet := (now - time.Duration(since-1)).Seconds(); quiet > silent*latency {
 			latency, cost = quiet, max(cost, quiet)
@@ -246,7 +246,7 @@ func (h *Host) Snapshot(now time.Duration) Snapshot {
 	h.mu.Unlock()
 	waiting := h.Waiting()
 	return Snapshot{
-		IdleLatency: seconds(float64(h.published.at(1))),
+		IdleLatency: seconds(float64(h.published.idle())),
 		Latency:     seconds(h.Predict(now, waiting+1).Latency),
 		SuccessRate: rate,
 		Factor:      h.Factor(),

@@ -75,11 +75,10 @@ func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []in
 
 // An outlook is what a request may expect of a host.
 type outlook struct {
-	cost    float64
-	factor  float64
-	samples float64 // 0: nothing is known of its latency
-	// strained says that requests wait there.
-	strained bool
+	cost     float64
+	factor   float32
+	samples  float32 // 0: nothing is known of its latency
+	strained bool    // requests wait there
 }
 
 // lookAt fills view, and says whether the latency of any host is known. A host of
@@ -89,7 +88,7 @@ func lookAt(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, 
 	fastest := math.Inf(1)
 	for k, i := range of {
 		p := hosts[i].Predict(now, c[i].RIF+1)
-		view[k] = outlook{p.Cost + overhead, p.Factor, p.Samples, p.Strained()}
+		view[k] = outlook{p.Cost + overhead, float32(p.Factor), float32(p.Samples), p.Strained()}
 		if p.Samples > 0 {
 			fastest, known = min(fastest, view[k].cost), true
 		}
@@ -99,7 +98,8 @@ func lookAt(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, 
 	}
 	for k := range view {
 		v := &view[k]
-		v.cost = v.factor * (v.cost*v.samples + fastest*doubt) / (v.samples + doubt)
+		n := float64(v.samples)
+		v.cost = float64(v.factor) * (v.cost*n + fastest*doubt) / (n + doubt)
 	}
 	return known
 }
