@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -263,4 +264,24 @@ func FuzzParseBanned(f *testing.F) {
 			t.Errorf("%q cannot be lifted", text)
 		}
 	})
+}
+
+// What was saved holds before the app starts: it may start after the servers do.
+func TestAppLoadsSavedBans(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bans.json")
+	l := ban.New(0)
+	if _, err := l.Add(netip.MustParsePrefix("192.0.2.66/32"), time.Hour, "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Save(ban.OS, file, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	config, _ := json.Marshal(&App{Bans: &BanStore{Save: file}})
+	a := mustApp(t, string(config))
+	if _, banned := a.ledger().Lookup(netip.MustParseAddr("192.0.2.66"), time.Now()); !banned {
+		t.Error("the saved ban does not hold yet")
+	}
+	if err := a.Cleanup(); err != nil {
+		t.Error(err)
+	}
 }
