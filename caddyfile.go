@@ -22,8 +22,7 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("response_cache", httpcaddyfile.Before, "encode")
 	httpcaddyfile.RegisterGlobalOption("response_cache", cachehandler.ParseGlobalOption)
 
-	// Next to reverse_proxy, so that everything before it, the cache among it, sees
-	// answers that tell nothing any more.
+	// Nearest to the origin, so that what the cache stores is already clean.
 	httpcaddyfile.RegisterHandlerDirective("hide_origin", filter.ParseHideOrigin)
 	httpcaddyfile.RegisterDirectiveOrder("hide_origin", httpcaddyfile.Before, "reverse_proxy")
 }

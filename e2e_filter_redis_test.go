@@ -153,3 +153,34 @@ func TestFilterShares(t *testing.T) {
 		t.Errorf("%d lines say that redis is down, want one", n)
 	}
 }
+
+// Reloads that change everything the sites share, in the middle of traffic, fail no
+// request and lose no ban.
+func TestFilterReloadInTraffic(t *testing.T) {
+	server := redistest.Start(t)
+	list := filepath.Join(t.TempDir(), "list.txt")
+	write(t, list, "192.0.2.0/24\n")
+	site := "request_filter {\ndeny @list\nrate many {\nlimit 1000000/1m\n}\nban {\nafter 5 in 1m\nfor 1h\n}\n}\nrespond " + strings.Repeat("x", 100_000)
+	c := siteConfig{global: "request_filter {\nip_list list file " + list + "\n}", http: site}
+	s := filterSite(t, c)
+	s.expect(200, "POST", "/request_filter/bans", banOf("198.51.100.1"))
+	traffic := s.startTraffic("/a", "/b")
+	for i := range 8 {
+		options := fmt.Sprintf("tarpits %d\n", 1+i)
+		if i%2 == 1 {
+			options += "redis redis://" + server.Addr + "\n"
+		}
+		if i%3 == 1 {
+			options += "bans {\nsave $DIR/bans.json\n}\n"
+		}
+		if i%4 == 1 {
+			options += "rate_memory 1MiB\n"
+		}
+		write(t, list, fmt.Sprintf("192.0.2.0/24\n203.0.113.%d\n", i))
+		traffic.more(20)
+		s.load(siteConfig{global: "request_filter {\nip_list list file " + list + "\n" + options + "}", http: site, admin: true})
+	}
+	traffic.more(20)
+	traffic.stop()
+	s.expect(200, "GET", "/request_filter/bans/198.51.100.1", "")
+}

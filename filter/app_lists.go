@@ -52,7 +52,7 @@ var listName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 // validate reports the first mistake that shows without reading anything.
 func (o *IPList) validate(name string) error {
 	if !listName.MatchString(name) {
-		return fmt.Errorf("'%s' is not a name of letters, digits, _, - and .", name)
+		return fmt.Errorf("'%s' is not a name: expected letters, digits, dots and - or _", name)
 	}
 	if o == nil || len(o.Ranges)+len(o.Files)+len(o.URLs) == 0 {
 		return errors.New("has no source: expected file, url or ranges")

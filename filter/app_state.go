@@ -55,7 +55,12 @@ type state struct {
 	sharer  *redisban.Sharer
 	shared  *connection // that sharer uses
 	saver   *saver
+	quit    chan struct{} // ends sweeping; nil: it has not begun
+	swept   sync.WaitGroup
 }
+
+// sweepEvery is how often bans that have ended are dropped.
+const sweepEvery = time.Minute
 
 func newState() (caddy.Destructor, error) {
 	return &state{ledger: ban.New(0), slots: ban.NewSlots(defaultTarpits), top: top.New(), began: time.Now()}, nil
@@ -107,8 +112,36 @@ func (s *state) settle() {
 		s.sharer = redisban.Start(conn.Conn, s.ledger)
 	}
 	s.shared = conn
-	if len(s.running) == 0 {
+	s.settleSweeping()
+}
+
+func (s *state) settleSweeping() {
+	switch runs := len(s.running) > 0; {
+	case runs && s.quit == nil:
+		quit := make(chan struct{})
+		s.quit = quit
+		s.swept.Go(func() { s.sweep(quit) })
+	case !runs:
+		if s.quit != nil {
+			close(s.quit)
+			s.swept.Wait()
+			s.quit = nil
+		}
 		s.log.Store(nil)
+	}
+}
+
+// sweep gives back the memory of bans that have ended.
+func (s *state) sweep(quit chan struct{}) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-quit:
+			return
+		case <-tick.C:
+			s.ledger.Sweep(time.Now())
+		}
 	}
 }
 

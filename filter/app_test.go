@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -211,4 +212,55 @@ func TestBlocked(t *testing.T) {
 			t.Errorf("client %+v", c)
 		}
 	}
+}
+
+// Bans that have ended are not held for ever, and nothing runs when no configuration
+// does.
+func TestStateSweeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		value, _ := newState()
+		s := value.(*state)
+		tarpits := 1
+		a := &App{Bans: new(BanStore), Tarpits: &tarpits, log: zap.NewNop()}
+		s.start(a)
+		for i, d := range []time.Duration{time.Second, time.Hour} {
+			p := netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32)
+			if _, err := s.ledger.Add(p, d, "", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(sweepEvery + time.Second)
+		synctest.Wait()
+		if n := s.ledger.Len(); n != 1 {
+			t.Errorf("%d bans, want the one that holds", n)
+		}
+		s.stop(a)
+	})
+}
+
+// What is written as an address is read as the same range again, and covers what
+// it says.
+func FuzzParseBanned(f *testing.F) {
+	for _, text := range []string{"192.0.2.1", "192.0.2.0/24", "2001:db8::/64", "::", "::/0", "::ffff:192.0.2.1", "fe80::1%eth0", "a"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := parseBanned(text)
+		if err != nil {
+			return
+		}
+		if again, err := parseBanned(short(p)); err != nil || again != p {
+			t.Errorf("%q is %v, and that is %v (%v)", text, p, again, err)
+		}
+		l := ban.New(0)
+		if _, err := l.Add(p, time.Hour, "", time.Now()); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if b, banned := l.Lookup(p.Addr(), time.Now()); !banned || b.Prefix.Bits() != lengthOf(p) {
+			t.Errorf("%q: banned = %t as %v of length %d", text, banned, b.Prefix, lengthOf(p))
+		}
+		if !l.Remove(p, time.Now()) {
+			t.Errorf("%q cannot be lifted", text)
+		}
+	})
 }

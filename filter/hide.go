@@ -1,220 +1,270 @@
 package filter
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
 
-	"github.com/caddy-portico/portico/filter/etags"
 	"github.com/caddy-portico/portico/filter/leak"
-	"github.com/caddy-portico/portico/filter/replace"
 	"github.com/caddy-portico/portico/filter/rewrite"
 )
 
 func init() {
-	caddy.RegisterModule(HideOrigin{})
+	caddy.RegisterModule(new(HideOrigin))
 }
 
-// HideOrigin lets nothing through in an answer that tells what runs behind the
-// site. It needs no option: by itself it removes the fields that tell of the
-// origin, Caddy's own Server and Via among them, from every header an answer can
-// have (informational, switching protocols, final, trailer); leads URLs and cookies of
-// upstreams and private hosts to the site; and replaces the pages of the origin's
-// own errors (5xx). Other content passes as it is.
+// HideOrigin takes out of an answer whatever tells what runs behind the site. It
+// acts on every header that an answer can have: informational (103), switching
+// (101), final, trailers, and on the answers of Caddy itself when an upstream is
+// down.
 //
-// It knows the upstreams of all reverse_proxy handlers of the server, and of dynamic
-// ones the one that has answered. What handlers before it have set in the answer is
-// the site's, and stays.
+//   - Fields that name software, caches, balancers, clouds, requests or timings go
+//     by a built-in list; Caddy's own Server and Via, too.
+//   - Location, Link, Set-Cookie and other fields that name an upstream, or a
+//     private address, name the site instead.
+//   - Error pages of the origin give way to yours (handle_errors) or to none.
+//   - TRACE, TRACK and DEBUG, which show a request as the origin gets it, are
+//     answered 405.
+//
+// It belongs just before reverse_proxy, behind response_cache: what is stored is
+// then clean. It does not hide what a body says unless `body` says how.
 type HideOrigin struct {
-	// Which fields are removed from answers.
-	Headers *HeaderOptions `json:"headers,omitempty"`
+	// Names or globs (`X-Own-*`) of more response headers to remove. One that starts
+	// with `-` is kept although the built-in list has it. If the first is
+	// `allow_only`, the others are all that may pass, beside the fields without
+	// which HTTP does not work. Default: the built-in list.
+	Headers []string `json:"headers,omitempty"`
 
-	// Where places behind the site are to be found, in fields such as Location and
-	// Link and in the Path and Domain of cookies. Upstreams and private hosts are led
-	// to the root of the site without being named here.
-	Rewrite []RewriteOptions `json:"rewrite,omitempty"`
+	// What stands for which place behind, in all fields that name one. The static
+	// upstreams of the site, the one that answered, and private addresses
+	// need no rule: the host that the client asked stands for them.
+	Rewrite []HideRewrite `json:"rewrite,omitempty"`
 
-	// What is changed about cookies.
-	Cookies *CookieOptions `json:"cookies,omitempty"`
+	// What becomes of cookies.
+	Cookies *HideCookies `json:"cookies,omitempty"`
 
-	// Statuses whose answers are replaced: `4xx`, `5xx`, or single ones from 400 to
-	// 599; `off` alone for none. The status stays, and with it the fields that
-	// clients act on (Retry-After, Allow, WWW-Authenticate, Set-Cookie, those of
-	// caching and CORS); the rest is what `handle_errors` makes of it. gRPC has its
-	// errors elsewhere and is left alone. Default: `5xx`.
+	// Statuses whose pages are replaced, the status kept: `4xx`, `5xx` or single ones
+	// from 400 to 599; `off` alone replaces none. gRPC is never replaced. Default: `5xx`.
 	Errors []string `json:"errors,omitempty"`
 
-	// What is done with ETag: `keep`, `hash` (a sealed one is shown, and opened when
-	// it comes back in a conditional request) or `drop`. Default: `keep`.
+	// What becomes of entity-tags: `keep`, `hash` (replaced by sealed ones that still
+	// revalidate; the key is in Caddy's storage) or `drop`. Default: `keep`.
 	ETag string `json:"etag,omitempty"`
 
-	// What is replaced in content of a textual type, while it streams by. The
-	// origin is then asked for content without coding, and for no ranges.
-	Body []BodyOptions `json:"body,omitempty"`
+	// Replacements in bodies of text, in this order. With any, the origin is asked
+	// for whole, unencoded bodies.
+	Body []HideBody `json:"body,omitempty"`
 
-	names   *leak.Names
-	table   func(*caddyhttp.Server) *rewrite.Table // with the upstreams of the server
-	cookies *cookieJar                             // nil: nothing to change
-	sealer  func() *etags.Sealer                   // nil: nothing to seal
-	body    []*replace.Rule
+	names    *leak.Names
+	rules    []rewrite.Rule
+	cookies  rewrite.Cookies
+	patterns []*rewrite.Pattern
+	key      validatorKey
+
+	findUpstreams sync.Once
+	upstreams     []rewrite.Place
 }
 
-// HeaderOptions change the list of fields to remove. Names are compared in any
-// case and may be globs with `*`, `?` and `[…]`.
-type HeaderOptions struct {
-	// More names. Default: none but the built-in ones.
-	Remove []string `json:"remove,omitempty"`
-
-	// Names to keep, whatever else removes them.
-	Keep []string `json:"keep,omitempty"`
-
-	// The only names to keep. HTTP's own (Content-Type, Content-Length, Location,
-	// Vary and the like) stay as well. Default: the list is one of names to remove.
-	AllowOnly []string `json:"allow_only,omitempty"`
+// HideRewrite leads what is below one place to below another.
+type HideRewrite struct {
+	// A host, with or without a port, or a URL, with or without a path.
+	Upstream string `json:"upstream"`
+	// A path, a host or a URL that stands for it. Default: the host that the client asked.
+	Public string `json:"public,omitempty"`
 }
 
-// RewriteOptions lead one place behind the site elsewhere.
-type RewriteOptions struct {
-	// A host, a host with a port, or a URL whose path is where it begins.
-	From string `json:"from,omitempty"`
-
-	// A path of the site, or a URL. Default: the root of the site.
-	To string `json:"to,omitempty"`
+// HideCookies says what becomes of cookies.
+type HideCookies struct {
+	// Names, at the origin (`from`) and for clients (`to`), rewritten both ways. A
+	// client's cookie that has the origin's name does not reach the origin.
+	Rename []HidePair `json:"rename,omitempty"`
+	// Beginnings of the Path attribute, at the origin (`from`) and for clients (`to`).
+	Path []HidePair `json:"path,omitempty"`
+	// Adds the attribute Secure. Default: `false`.
+	Secure bool `json:"secure,omitempty"`
+	// Adds the attribute HttpOnly. Default: `false`.
+	HTTPOnly bool `json:"http_only,omitempty"`
+	// Sets the attribute SameSite: `lax`, `strict` or `none`. Default: as the origin says.
+	SameSite string `json:"same_site,omitempty"`
 }
 
-// BodyOptions are one replacement in content.
-type BodyOptions struct {
-	// A regular expression (RE2). What it matches is found if it can be told from
-	// 4096 bytes.
-	Find string `json:"find,omitempty"`
-
-	// What matches become; `$1` is what the first group has found.
-	Replace string `json:"replace,omitempty"`
+// HidePair is what something is called at the origin, and for clients.
+type HidePair struct {
+	From string `json:"from"`
+	To   string `json:"to"`
 }
 
-const (
-	etagKeep = "keep"
-	etagHash = "hash"
-	etagDrop = "drop"
-)
+// HideBody is a replacement in bodies.
+type HideBody struct {
+	// A regular expression (RE2) that does not match the empty text. A match of more
+	// than 8 KiB is not replaced as a whole.
+	Pattern string `json:"pattern"`
+	// What replaces a match; `$1` is its first group. Placeholders are known.
+	Replacement string `json:"replacement"`
+}
 
 // CaddyModule returns the Caddy module information.
-func (HideOrigin) CaddyModule() caddy.ModuleInfo {
+func (*HideOrigin) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.handlers.hide_origin",
 		New: func() caddy.Module { return new(HideOrigin) },
 	}
 }
 
-// Provision compiles the options.
-func (h *HideOrigin) Provision(ctx caddy.Context) (err error) {
-	h.ETag = orDefault(h.ETag, etagKeep)
-	if len(h.Errors) == 0 {
-		h.Errors = []string{"5xx"}
+// Provision compiles the options. The key of `etag hash` is read when it is
+// first needed, so that `caddy validate` writes nothing.
+func (h *HideOrigin) Provision(ctx caddy.Context) error {
+	if err := h.compile(); err != nil {
+		return fmt.Errorf("hide_origin: %w", err)
 	}
-	if err := h.check(); err != nil {
-		return err
-	}
-	if h.names, err = h.Headers.names(); err != nil {
-		return named("headers", err)
-	}
-	h.table = h.newTable()
-	h.cookies = h.Cookies.jar()
-	for _, o := range h.Body {
-		rule, err := replace.New(o.Find, o.Replace)
-		if err != nil {
-			return fmt.Errorf("body: %s: %w", o.Find, err)
-		}
-		h.body = append(h.body, rule)
-	}
+	h.key.logger = ctx.Logger()
 	if h.ETag == etagHash {
-		storage, log := ctx.Storage(), ctx.Logger()
-		// At the first answer and not when the configuration is loaded, which must
-		// not wait for a storage.
-		h.sealer = sync.OnceValue(func() *etags.Sealer { return etags.New(sealingKey(storage, log)) })
+		h.key.storage = ctx.Storage()
 	}
 	return nil
 }
 
-// Validate refuses what makes no sense. Provision has asked already.
-func (h *HideOrigin) Validate() error { return h.check() }
-
-func (h *HideOrigin) check() error {
-	_, badHeaders := h.Headers.names()
-	return errors.Join(
-		named("headers", badHeaders),
-		named("rewrite", addRules(new(rewrite.Table), h.Rewrite)),
-		named("cookies", h.Cookies.validate()),
-		named("errors", validateErrors(h.Errors)),
-		named("etag", expectWord(h.ETag, etagKeep, etagHash, etagDrop)),
-	)
+func (h *HideOrigin) compile() (err error) {
+	if h.names, err = leak.New(h.Headers...); err != nil {
+		return fmt.Errorf("headers: %w", err)
+	}
+	if err := checkErrors(h.Errors); err != nil {
+		return err
+	}
+	if h.rules, err = compileRules(h.Rewrite); err != nil {
+		return err
+	}
+	if h.cookies, err = h.Cookies.compile(); err != nil {
+		return err
+	}
+	if h.ETag != "" && h.ETag != etagKeep && h.ETag != etagHash && h.ETag != etagDrop {
+		return fmt.Errorf("etag: %q is neither keep, hash nor drop", h.ETag)
+	}
+	h.patterns = nil
+	for _, b := range h.Body {
+		p, err := rewrite.NewPattern(b.Pattern)
+		if err != nil {
+			return fmt.Errorf("body: %q: %w", b.Pattern, err)
+		}
+		h.patterns = append(h.patterns, p)
+	}
+	return nil
 }
 
-func (o *HeaderOptions) names() (*leak.Names, error) {
-	if o == nil {
-		return leak.New(leak.Options{})
+func compileRules(rewrites []HideRewrite) ([]rewrite.Rule, error) {
+	var rules []rewrite.Rule
+	for _, rw := range rewrites {
+		from, ok := rewrite.ParseTarget(rw.Upstream)
+		if !ok || from.Host == "" {
+			return nil, fmt.Errorf("rewrite: %q is neither a host nor a URL", rw.Upstream)
+		}
+		var to rewrite.Target
+		if rw.Public != "" {
+			if to, ok = rewrite.ParseTarget(rw.Public); !ok {
+				return nil, fmt.Errorf("rewrite: %q is neither a path, a host nor a URL", rw.Public)
+			}
+		}
+		rules = append(rules, rewrite.Rule{From: from, To: to})
 	}
-	return leak.New(leak.Options{Remove: o.Remove, Keep: o.Keep, Only: o.AllowOnly})
+	return rules, nil
 }
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *HideOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if isEcho(r.Method) {
-		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-		return caddyhttp.Error(http.StatusMethodNotAllowed, fmt.Errorf("hide_origin: %s would show the request as the origin gets it", r.Method))
+	if reveals(r.Method) {
+		return h.refuseMethod(w, r)
 	}
-	hw := &hidingWriter{
-		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		h:                     h,
-		r:                     r,
+	hw := &hidingWriter{h: h, r: r}
+	hw.ResponseWriter = w
+	hw.remember()
+	err := hw.serve(h.request(r), next)
+	switch {
+	case hw.refused != 0:
+		return hw.refuse()
+	case err != nil:
+		hw.cleanError()
+		return err
+	default:
+		return hw.finish()
 	}
-	hw.begin()
-	err := next.ServeHTTP(hw, h.inward(r))
-	return hw.end(err)
 }
 
-// isEcho reports a method that asks for the request itself (RFC 9110 §9.3.8).
-func isEcho(method string) bool {
+// reveals reports whether a method asks for the request as the origin sees it
+// (RFC 9110 §9.3.8), or is one of IIS that does.
+func reveals(method string) bool {
 	return method == http.MethodTrace || method == "TRACK" || method == "DEBUG"
 }
 
-// inward is the request as the origin may have it: with the names of cookies and
-// the tags it knows itself, and for content that can be changed.
-func (h *HideOrigin) inward(r *http.Request) *http.Request {
-	if h.cookies == nil && h.sealer == nil && len(h.body) == 0 {
-		return r
-	}
-	in := r.WithContext(r.Context())
-	in.Header = r.Header.Clone()
-	h.cookies.restore(in.Header)
-	if h.sealer != nil {
-		for _, field := range conditions {
-			for i, value := range in.Header[field] {
-				in.Header[field][i] = h.sealer().OpenList(value)
-			}
-		}
-	}
-	if len(h.body) > 0 {
-		in.Header.Set("Accept-Encoding", "identity")
-		in.Header.Del("Range") // positions are others before the change
-		in.Header.Del("If-Range")
-		for i, value := range in.Header["If-Match"] {
-			in.Header["If-Match"][i] = etags.Strengthen(value)
-		}
-	}
-	return in
+func (h *HideOrigin) refuseMethod(w http.ResponseWriter, r *http.Request) error {
+	h.names.Clean(w.Header(), nil)
+	w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS") // §15.5.6
+	return caddyhttp.Error(http.StatusMethodNotAllowed, fmt.Errorf("the method %s shows what the origin gets", r.Method))
 }
 
-// conditions are the fields in which a client brings a tag back (RFC 9110 §13.1).
-var conditions = [...]string{"If-Match", "If-None-Match", "If-Range"}
+// compile checks the rules for cookies. Names are tokens (RFC 6265 §4.1.1).
+func (c *HideCookies) compile() (rewrite.Cookies, error) {
+	if c == nil {
+		return rewrite.Cookies{}, nil
+	}
+	out := rewrite.Cookies{Secure: c.Secure, HTTPOnly: c.HTTPOnly}
+	seen := map[string]bool{}
+	for _, p := range c.Rename {
+		for _, name := range []string{p.From, p.To} {
+			if !token(name) {
+				return out, fmt.Errorf("cookies: rename: %q is no name of a cookie", name)
+			}
+			if seen[name] {
+				return out, fmt.Errorf("cookies: rename: %q is named twice", name)
+			}
+			seen[name] = true
+		}
+		out.Rename = append(out.Rename, rewrite.Pair(p))
+	}
+	for _, p := range c.Path {
+		for _, path := range []string{p.From, p.To} {
+			if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "; ") {
+				return out, fmt.Errorf("cookies: path: %q is no path", path)
+			}
+		}
+		out.Path = append(out.Path, rewrite.Pair(p))
+	}
+	sameSite, ok := map[string]string{"": "", "lax": "Lax", "strict": "Strict", "none": "None"}[strings.ToLower(c.SameSite)]
+	if !ok {
+		return out, fmt.Errorf("cookies: same_site: %q is neither lax, strict nor none", c.SameSite)
+	}
+	out.SameSite = sameSite
+	return out, nil
+}
+
+func token(s string) bool {
+	for _, r := range s {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// validatorKey is the key of `etag hash`, and what reads it.
+type validatorKey struct {
+	storage certmagic.Storage
+	logger  *zap.Logger
+
+	mu struct {
+		sync.Mutex
+		sealer *leak.Sealer
+		tried  int64 // Unix seconds of the last failure
+	}
+}
 
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*HideOrigin)(nil)
-	_ caddy.Validator             = (*HideOrigin)(nil)
 	_ caddyhttp.MiddlewareHandler = (*HideOrigin)(nil)
 )

@@ -1,87 +1,151 @@
 package rewrite
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
-// A Cookie is a Set-Cookie field taken apart (RFC 6265 §5.2): nothing of it is
-// lost or put in another order.
-type Cookie struct {
-	Name, Value string // Value with its quotes and spaces
-	named       bool   // there is a "="
-	attributes  []string
+// Cookies says what becomes of cookies between origin and client.
+type Cookies struct {
+	Rename   []Pair // names: the origin's, the client's
+	Path     []Pair // beginnings of paths: the origin's, the client's
+	Secure   bool
+	HTTPOnly bool
+	SameSite string // Lax, Strict or None; empty leaves it to the origin
 }
 
-// ParseCookie takes a field apart.
-func ParseCookie(field string) Cookie {
-	pair, rest, _ := strings.Cut(field, ";")
-	var c Cookie
-	c.Name, c.Value, c.named = strings.Cut(pair, "=")
-	c.Name = strings.TrimSpace(c.Name)
-	if rest != "" {
-		c.attributes = strings.Split(rest, ";")
+// A Pair is what something is called behind, and in public.
+type Pair struct{ From, To string }
+
+// Request rewrites a Cookie field (RFC 6265 §4.2) for the origin: public names
+// become its own. A cookie that has the origin's own name never came from it,
+// and goes. The result is empty if nothing is left.
+func (c Cookies) Request(value string) string {
+	if len(c.Rename) == 0 {
+		return value
 	}
-	return c
-}
-
-// String puts the field together.
-func (c Cookie) String() string {
-	var b strings.Builder
-	b.WriteString(c.Name)
-	if c.named {
-		b.WriteString("=" + c.Value)
-	}
-	for _, a := range c.attributes {
-		b.WriteString(";" + a)
-	}
-	return b.String()
-}
-
-func attribute(text string) (name, value string) {
-	name, value, _ = strings.Cut(text, "=")
-	return strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
-}
-
-// Get returns the attribute that counts, the last one of the name.
-func (c *Cookie) Get(name string) (value string, ok bool) {
-	for _, text := range c.attributes {
-		if n, v := attribute(text); n == name {
-			value, ok = v, true
+	kept := make([]string, 0, 4)
+	for pair := range strings.SplitSeq(value, ";") {
+		pair = strings.TrimSpace(pair)
+		name, rest, ok := strings.Cut(pair, "=")
+		name = strings.TrimSpace(name)
+		if !ok {
+			name, rest = "", pair
+		}
+		if to := find(c.Rename, name, true); to != "" {
+			kept = append(kept, to+"="+rest)
+		} else if find(c.Rename, name, false) == "" && pair != "" {
+			kept = append(kept, pair)
 		}
 	}
-	return value, ok
+	return strings.Join(kept, "; ")
 }
 
-// Delete removes an attribute.
-func (c *Cookie) Delete(name string) {
-	c.attributes = slices.DeleteFunc(c.attributes, func(text string) bool {
-		n, _ := attribute(text)
-		return n == name
-	})
-}
-
-// Set replaces an attribute, by its name as it is written; without a value it is a flag.
-func (c *Cookie) Set(name, value string) {
-	c.Delete(strings.ToLower(name))
-	if value != "" {
-		name += "=" + value
-	}
-	c.attributes = append(c.attributes, " "+name)
-}
-
-// Lead makes a cookie one of the site: a Domain behind it is left out, which makes
-// it a cookie of the host that was asked, and its Path is led by the rules.
-func (m Map) Lead(c *Cookie) (changed bool) {
-	if domain, ok := c.Get("domain"); ok && domain != "" && m.Behind(domain) {
-		c.Delete("domain")
-		changed = true
-	}
-	if path, ok := c.Get("path"); ok {
-		if led, ok := m.Path(path); ok {
-			c.Set("Path", led)
-			changed = true
+func find(pairs []Pair, name string, reverse bool) string {
+	for _, p := range pairs {
+		from, to := p.From, p.To
+		if reverse {
+			from, to = to, from
+		}
+		if from == name {
+			return to
 		}
 	}
-	return changed
+	return ""
+}
+
+// Response rewrites a Set-Cookie field (§4.1) for the client. What is not asked for
+// stays as the origin wrote it.
+func (c Cookies) Response(value string) string {
+	parts := strings.Split(value, ";")
+	name, rest, ok := strings.Cut(parts[0], "=")
+	if to := find(c.Rename, strings.TrimSpace(name), false); ok && to != "" {
+		parts[0] = to + "=" + rest
+	}
+	kept := parts[:1]
+	for _, part := range parts[1:] {
+		key, v, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch strings.ToLower(strings.TrimSpace(key)) {
+		case "path":
+			part = " Path=" + c.path(strings.TrimSpace(v))
+		case "secure":
+			if c.Secure {
+				continue
+			}
+		case "httponly":
+			if c.HTTPOnly {
+				continue
+			}
+		case "samesite":
+			if c.SameSite != "" {
+				continue
+			}
+		}
+		kept = append(kept, part)
+	}
+	if c.Secure {
+		kept = append(kept, " Secure")
+	}
+	if c.HTTPOnly {
+		kept = append(kept, " HttpOnly")
+	}
+	if c.SameSite != "" {
+		kept = append(kept, " SameSite="+c.SameSite)
+	}
+	return strings.Join(kept, ";")
+}
+
+func (c Cookies) path(path string) string {
+	for _, p := range c.Path {
+		from, to := strings.TrimRight(p.From, "/"), strings.TrimRight(p.To, "/")
+		if below(path, from) {
+			if path = to + strings.TrimPrefix(path, from); path == "" {
+				return "/"
+			}
+			return path
+		}
+	}
+	return path
+}
+
+// cookie leads the places in Set-Cookie: a Domain that lies behind goes, so that
+// the cookie is for the host that was asked (RFC 6265 §5.3), and the Path follows
+// the rules.
+func (m Map) cookie(value string) string {
+	if !strings.Contains(value, ";") {
+		return value
+	}
+	parts := strings.Split(value, ";")
+	kept := parts[:1]
+	for _, part := range parts[1:] {
+		key, v, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch strings.ToLower(strings.TrimSpace(key)) {
+		case "domain":
+			if m.domainBehind(v) {
+				continue
+			}
+		case "path":
+			if path := strings.TrimSpace(v); m.Path(path) != path {
+				part = " Path=" + m.Path(path)
+			}
+		}
+		kept = append(kept, part)
+	}
+	return strings.Join(kept, ";")
+}
+
+// domainBehind reports whether a cookie domain is that of something behind and
+// not the site's: no client would take the cookie, but it would tell the name.
+func (m Map) domainBehind(domain string) bool {
+	host := place0(strings.Trim(domain, " \t.")).Host
+	public := place0(m.Host).Host
+	if host == "" || public == host || strings.HasSuffix(public, "."+host) {
+		return false
+	}
+	if m.Behind(host) || Private("x."+host) {
+		return true
+	}
+	for _, up := range m.Upstreams {
+		if strings.HasSuffix(up.Host, "."+host) {
+			return true
+		}
+	}
+	return strings.HasSuffix(m.Answered.Host, "."+host)
 }

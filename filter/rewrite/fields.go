@@ -1,100 +1,184 @@
 package rewrite
 
 import (
-	"regexp"
+	"net/netip"
+	"net/url"
 	"strings"
 )
 
-// Field leads the value of a response field, by what that field may hold.
+// Fields are the response fields that may name a place, as net/http spells them.
+var Fields = [...]string{
+	"Location", "Content-Location", "Link", "Refresh", "Set-Cookie",
+	"Access-Control-Allow-Origin", "Timing-Allow-Origin",
+	"Content-Security-Policy", "Content-Security-Policy-Report-Only", "X-Frame-Options",
+	"Www-Authenticate", "Grpc-Message",
+}
+
+// Field rewrites a value of one of Fields by the grammar of that field.
 func (m Map) Field(name, value string) string {
 	switch name {
-	case "Location", "Content-Location": // RFC 9110 §10.2.2, §8.7: a reference
+	case "Location", "Content-Location":
 		return m.URL(value)
-	case "Link": // RFC 8288 §3: references in angle brackets
-		return m.targets(value, linkTarget)
-	case "Refresh": // HTML §7.5: a number, then url=
-		return m.targets(value, refreshTarget)
-	case "Destination", "Uri", "X-Redirect", "Hx-Redirect", "Hx-Location", "Hx-Push-Url", "Hx-Replace-Url", "Turbo-Location":
-		return m.Text(m.URL(value))
-	}
-	return m.Text(value)
-}
-
-var (
-	linkTarget    = regexp.MustCompile(`<[^<>]*>`)
-	refreshTarget = regexp.MustCompile(`(?i)(?:;|,|\s|^)\s*url\s*=\s*(?:"[^"]*"?|'[^']*'?|[^"';,\s][^;]*)`)
-)
-
-// targets leads the references that an expression finds, and what is around them.
-func (m Map) targets(value string, find *regexp.Regexp) string {
-	return m.Text(find.ReplaceAllStringFunc(value, func(found string) string {
-		start := strings.IndexAny(found, "<=") + 1
-		for start < len(found) && strings.IndexByte("\"' \t", found[start]) >= 0 {
-			start++
+	case "Link":
+		return m.link(value)
+	case "Refresh":
+		return m.refresh(value)
+	case "Set-Cookie":
+		return m.cookie(value)
+	case "Access-Control-Allow-Origin":
+		if value == m.Origin {
+			return value
 		}
-		end := len(found)
-		for end > start && strings.IndexByte("\"'> \t", found[end-1]) >= 0 {
-			end--
+		return m.words(value, " ,")
+	case "Timing-Allow-Origin", "X-Frame-Options":
+		return m.words(value, " ,")
+	case "Content-Security-Policy", "Content-Security-Policy-Report-Only":
+		return m.words(value, " ;,")
+	case "Www-Authenticate":
+		if len(value) >= 6 && strings.EqualFold(value[:6], "digest") {
+			return value // RFC 7616 §3.4.2: the realm is part of what the client hashes
 		}
-		return found[:start] + m.URL(found[start:end]) + found[end:]
-	}))
-}
-
-// Text leads every absolute URL in a text, and every upstream that is written
-// with its port: what a policy, a list of origins or a field of an application's
-// own may hold.
-func (m Map) Text(value string) string {
-	if strings.Contains(value, "//") || strings.Contains(value, `\\`) {
-		value = absolute.ReplaceAllStringFunc(value, m.URL)
-	}
-	if m.host == "" {
-		return value
-	}
-	for host := range m.table.hosts {
-		value = m.replaceHost(value, host)
-	}
-	if m.upName != "" {
-		value = m.replaceHost(value, m.upName+":"+m.upPort)
+		return m.link(value)
+	case "Grpc-Message":
+		return m.grpcMessage(value)
 	}
 	return value
 }
 
-var absolute = regexp.MustCompile(`(?i)\b(?:https?|wss?):[/\\]{2}[^\s"'<>,;]+`)
-
-// replaceHost replaces host:port where it stands by itself.
-func (m Map) replaceHost(value, host string) string {
-	for from := 0; ; {
-		at := indexFold(value[from:], host)
-		if at < 0 {
-			return value
+// link rewrites the targets of Link (RFC 8288 §3), which stand in angle brackets
+// outside of quotes, and the URLs in its parameters; those of a challenge have the
+// same form (RFC 9110 §11.2).
+func (m Map) link(value string) string {
+	var b strings.Builder
+	for value != "" {
+		i := strings.IndexAny(value, `<"`)
+		if i < 0 {
+			break
 		}
-		at += from
-		end := at + len(host)
-		if (at == 0 || !isHostChar(value[at-1])) && (end == len(value) || !isHostChar(value[end])) && host != strings.ToLower(m.name+":"+m.port) {
-			value = value[:at] + m.host + value[end:]
-			from = at + len(m.host)
+		closing := byte('>')
+		if value[i] == '"' {
+			closing = '"'
+		}
+		end := strings.IndexByte(value[i+1:], closing)
+		if end < 0 {
+			break
+		}
+		inside := value[i+1 : i+1+end]
+		if closing == '>' || parse(inside).authority != "" {
+			inside = m.URL(inside)
 		} else {
-			from = end
+			inside = m.Text(inside)
 		}
+		b.WriteString(m.Text(value[:i]) + value[i:i+1] + inside)
+		b.WriteByte(closing)
+		value = value[i+end+2:]
 	}
+	b.WriteString(m.Text(value))
+	return b.String()
 }
 
-// indexFold is [strings.Index] for a needle in lower case, in ASCII whatever the case.
-func indexFold(s, needle string) int {
-	if i := strings.Index(s, needle); i >= 0 {
-		return i
+// refresh rewrites the URL of Refresh (HTML, shared declarative refresh steps).
+func (m Map) refresh(value string) string {
+	i := strings.IndexAny(value, ";,")
+	if i < 0 {
+		return value
 	}
-	if strings.IndexByte(s, ':') < 0 {
-		return -1
-	}
-	for i := 0; i+len(needle) <= len(s); i++ {
-		if strings.EqualFold(s[i:i+len(needle)], needle) {
-			return i
+	before, target := value[:i+1], value[i+1:]
+	trimmed := strings.TrimLeft(target, " \t")
+	before += target[:len(target)-len(trimmed)]
+	if len(trimmed) > 3 && strings.EqualFold(trimmed[:3], "url") {
+		if after := strings.TrimLeft(trimmed[3:], " \t"); strings.HasPrefix(after, "=") {
+			after = strings.TrimLeft(after[1:], " \t")
+			before += trimmed[:len(trimmed)-len(after)]
+			trimmed = after
 		}
 	}
-	return -1
+	if trimmed == "" {
+		return value
+	}
+	if q := trimmed[0]; q == '"' || q == '\'' {
+		inside, rest, _ := strings.Cut(trimmed[1:], string(q))
+		return before + string(q) + m.URL(inside) + string(q) + rest
+	}
+	return before + m.URL(trimmed)
 }
 
-func isHostChar(c byte) bool {
-	return c == '.' || c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+// words rewrites each URL and each host of a list. Of bare words only those count
+// that can be no keyword: addresses, names with a dot or a port.
+func (m Map) words(value, separators string) string {
+	return mapWords(value, separators, func(word string) string {
+		if strings.Contains(word, "//") {
+			if r := parse(word); !m.rule(&r) && m.stands(r) != behind {
+				return word
+			}
+			return m.URL(word)
+		}
+		host, path, _ := strings.Cut(word, "/")
+		bare := strings.TrimPrefix(host, "*.")
+		p := place0(bare)
+		if !strings.ContainsAny(bare, ".:[") || strings.HasSuffix(bare, ":") ||
+			m.stands(reference{authority: bare}) != behind && !m.Behind(p.Host) {
+			return word
+		}
+		if path != "" {
+			path = "/" + path
+		}
+		return m.Host + path
+	})
+}
+
+// Text leads hosts in prose: private addresses, names under private domains, and
+// upstreams' names that nobody takes for a word, since they have a dot or a port.
+func (m Map) Text(s string) string {
+	return mapWords(s, " \t,;\"'()<>=/\\{}|!?", func(word string) string {
+		trimmed := strings.TrimRight(word, ".:")
+		p := place0(trimmed)
+		if p.Host == place0(m.Host).Host {
+			if p.Port == "" || !m.upstreamPort(p.Port) {
+				return word
+			}
+		} else if _, err := netip.ParseAddr(p.Host); err == nil {
+			if !m.Behind(p.Host) {
+				return word
+			}
+		} else if !strings.ContainsAny(trimmed, ".:") || !m.upstream(p.Host) && !privateDomain(p.Host) {
+			return word
+		}
+		return m.Host + word[len(trimmed):]
+	})
+}
+
+// grpcMessage is text in percent-encoding (gRPC over HTTP/2, Responses).
+func (m Map) grpcMessage(value string) string {
+	plain, err := url.PathUnescape(value)
+	if err != nil {
+		plain = value
+	}
+	if led := m.Text(plain); led != plain {
+		return strings.ReplaceAll(url.PathEscape(led), "%20", " ")
+	}
+	return value
+}
+
+func mapWords(s, separators string, f func(string) string) string {
+	var b strings.Builder
+	for {
+		i := strings.IndexAny(s, separators)
+		if i < 0 {
+			break
+		}
+		if i > 0 {
+			b.WriteString(f(s[:i]))
+		}
+		b.WriteByte(s[i])
+		s = s[i+1:]
+	}
+	if s != "" {
+		s = f(s)
+	}
+	if b.Len() == 0 {
+		return s
+	}
+	b.WriteString(s)
+	return b.String()
 }
