@@ -321,6 +321,14 @@ func TestStrikes(t *testing.T) {
 	if status, _ := ask(h, from("203.0.113.9", "GET /")); status != 200 {
 		t.Errorf("who is allowed: %d", status)
 	}
+	if _, err := h.ledger.Add(netip.MustParsePrefix("203.0.113.8/31"), time.Hour, "by hand", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for client, want := range map[string]int{"203.0.113.8": 403, "203.0.113.9": 200} {
+		if status, _ := ask(h, from(client, "GET /")); status != want {
+			t.Errorf("in a range that is banned by hand, %s: %d, want %d", client, status, want)
+		}
+	}
 	if n := logs.FilterMessage("client banned").Len(); n != 3 {
 		t.Errorf("%d bans in the log, want 3", n)
 	}
