@@ -147,9 +147,11 @@ func (x *inspection) settle(body *watchedBody) {
 }
 
 // watchBody returns the body with the limits on it; nil if there are none for it.
+// Caddy wraps the body of every request, so that only the length says that there
+// is nothing in it (RFC 9112 §6.3).
 func (x *inspection) watchBody() *watchedBody {
 	o := x.h.Limits
-	if x.r.Body == nil || x.r.Body == http.NoBody || !o.any() {
+	if x.r.Body == nil || x.r.Body == http.NoBody || x.r.ContentLength == 0 || !o.any() {
 		return nil
 	}
 	b := &watchedBody{detect: x.h.modeOf(o.Mode) == detect}
