@@ -218,7 +218,7 @@ func FuzzURL(f *testing.F) {
 		}
 		if in.Host != "" && out.Host != "example.com" {
 			name := strings.TrimSuffix(strings.ToLower(out.Hostname()), ".")
-			if name != "example.com" && (Private(name) || m.upstream(name)) {
+			if name != "example.com" && !strings.Contains(name, "%") && (Private(name) || m.upstream(name)) {
 				t.Errorf("URL(%q) = %q: the host is behind", ref, got)
 			}
 		}
