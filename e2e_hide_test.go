@@ -311,3 +311,31 @@ func TestHideEndlessErrorPage(t *testing.T) {
 		t.Error("the origin still writes its page")
 	}
 }
+
+// Errors come through the cache as they are without it: clean, with what
+// clients act on.
+func TestHideErrorsBehindCache(t *testing.T) {
+	origin := startOrigin(t, leakyOrigin)
+	const errors = "\nhandle_errors {\nrespond \"sorry: {err.status_code}\"\n}"
+	const routes = "response_cache\nhide_origin\nreverse_proxy /dead $DOWN\nreverse_proxy $ORIGIN"
+	s := startSite(t, origin.addr, siteConfig{http: routes})
+	for _, more := range []string{"", errors} {
+		s.load(siteConfig{http: routes + more})
+		for path, wants := range map[string][]string{
+			"/dead": {"502 Bad Gateway"}, "/503": {"503 Service", "Retry-After: 7"}, "/broken": {"500 Internal"},
+		} {
+			raw := s.rawAnswer("GET", path)
+			if more != "" {
+				wants = append(wants, "sorry: "+wants[0][:3])
+			}
+			for _, want := range wants {
+				if !strings.Contains(raw, want) {
+					t.Errorf("%s: no %q in\n%s", path, want, raw)
+				}
+			}
+			if found := tokens(raw); len(found) > 0 {
+				t.Errorf("%s: %q in\n%s", path, found, raw)
+			}
+		}
+	}
+}
