@@ -91,7 +91,7 @@ func (s snippet) validate(dir string) error {
 
 // inSite matches the lines of which one begins a snippet that stands inside a
 // site.
-var inSite = regexp.MustCompile(`^(@\w+|response_cache|request_filter|reverse_proxy|header|log|log_append|handle|route)\b`)
+var inSite = regexp.MustCompile(`^(@\w+|response_cache|request_filter|hide_origin|reverse_proxy|header|log|log_append|handle|route)\b`)
 
 // site is the snippet as a whole Caddyfile.
 func (s snippet) site() string {

@@ -153,12 +153,25 @@ func tokens(raw string) []string {
 	return slices.Compact(found)
 }
 
-// rawAnswer is all that comes over a connection for one request.
+// rawAnswer is all that comes over a connection for one request. A connection
+// that was queued while Caddy reloaded is closed unanswered, so it asks again.
 func (s *site) rawAnswer(method, path string, fields ...string) string {
 	s.t.Helper()
+	var err error
+	for range 5 {
+		var raw string
+		if raw, err = s.rawOnce(method, path, fields); raw != "" {
+			return raw
+		}
+	}
+	s.t.Fatalf("%s %s: no answer, %v", method, path, err)
+	return ""
+}
+
+func (s *site) rawOnce(method, path string, fields []string) (string, error) {
 	conn, err := net.Dial("tcp", s.vars["$HTTP"])
 	if err != nil {
-		s.t.Fatal(err)
+		return "", err
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
@@ -168,10 +181,7 @@ func (s *site) rawAnswer(method, path string, fields ...string) string {
 	}
 	_, _ = io.WriteString(conn, text+"\r\n")
 	raw, err := io.ReadAll(conn)
-	if err != nil {
-		s.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return string(raw)
+	return string(raw), err
 }
 
 const hidden = "hide_origin {\nheaders X-Own-Secret\nerrors 4xx 5xx\netag hash\nbody http://leak-body:8080 {scheme}://{hostport}\n}\n"

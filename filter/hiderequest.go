@@ -2,6 +2,7 @@ package filter
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -50,6 +51,9 @@ func (h *HideOrigin) mapping(r *http.Request) rewrite.Map {
 	m := rewrite.Map{Scheme: "http", Host: r.Host, Origin: r.Header.Get("Origin"), Upstreams: h.upstreams, Rules: h.rules}
 	if r.TLS != nil {
 		m.Scheme = "https"
+	}
+	if strings.Contains(r.URL.RawQuery, "redirect") {
+		m.Asked, _ = url.QueryUnescape(r.URL.RawQuery)
 	}
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
 		if scheme := lastOf(r.Header, "X-Forwarded-Proto"); scheme == "http" || scheme == "https" {

@@ -69,8 +69,8 @@ func (w *hidingWriter) WriteHeader(status int) {
 
 // lead rewrites the fields whose values may tell of a place, and validators.
 func (w *hidingWriter) lead(header http.Header) {
-	for _, name := range rewrite.Fields {
-		if values := header[name]; len(values) > 0 {
+	for name, values := range header {
+		if name == "Set-Cookie" || name == "Location" || slices.ContainsFunc(values, func(v string) bool { return rewrite.MayHold(name, v) }) {
 			w.leadField(header, name, name)
 		}
 	}
@@ -182,14 +182,15 @@ func (w *hidingWriter) cleanTrailers() {
 		return
 	}
 	w.h.names.Clean(header, w.own)
-	for _, prefix := range [...]string{"", http.TrailerPrefix} {
-		for _, name := range rewrite.Fields {
-			if len(header[prefix+name]) > 0 && (prefix != "" || name == "Grpc-Message") {
-				w.leadField(header, prefix+name, name)
-			}
+	for name := range header {
+		// Declared ones stand among the fields that have been sent. To lead those
+		// once more changes nothing that anybody gets.
+		if bare := strings.TrimPrefix(name, http.TrailerPrefix); bare != "Set-Cookie" {
+			w.leadField(header, name, bare)
 		}
-		scrubGRPC(header, prefix, w)
 	}
+	scrubGRPC(header, "", w)
+	scrubGRPC(header, http.TrailerPrefix, w)
 	if len(header[http.TrailerPrefix+"Etag"]) > 0 {
 		w.validator(header, http.TrailerPrefix+"Etag")
 	}

@@ -19,22 +19,27 @@ var fields = []string{
 	// what it is
 	"server", "x-powered-by*", "x-powered-cms", "x-aspnet*", "x-aspnetmvc*", "x-generator", "x-drupal-*", "x-pingback",
 	"x-rack-*", "x-version", "x-owa-*", "x-php-*", "x-jenkins*", "x-litespeed-*", "x-mod-pagespeed",
-	"x-page-speed", "x-turbo-charged-by", "x-application-context", "x-confluence-*", "x-redirect-by", "x-wp-*",
-	"x-shopify-*", "x-sorting-hat-*", "x-nextjs-*", "x-magento-*", "x-content-powered-by", "x-cms*", "x-framework*",
+	"x-page-speed", "x-turbo-charged-by", "x-application-context", "x-confluence-*", "x-redirect-by", "x-wp-cf-*",
+	"x-shopify-*", "x-sorting-hat-*", "x-nextjs-cache*", "x-nextjs-prerender", "x-nextjs-stale-time", "x-magento-*", "x-content-powered-by", "x-cms*", "x-framework*",
 	"x-app-server*", "x-app-version*", "x-build*", "x-hudson*", "x-sharepoint*", "microsoftsharepointteamservices",
 	"sprequestguid", "x-ms-*", "x-feserver", "x-beserver", "x-calculatedbetarget", "x-diaginfo", "product", "origin-trial",
-	"sourcemap", "x-sourcemap", "x-debug*", "x-symfony-*", "x-django-*", "x-laravel-*", "x-exception*", "x-error*",
+	"sourcemap", "x-sourcemap", "x-debug*", "x-umbraco-*", "x-typo3-*",
+	"x-joomla-*", "x-gitlab-*", "x-atmosphere-*", "x-cocoon-version", "x-jitsi-release", "x-content-encoded-by", "x-sourcefiles",
+	"x-sendfile*", "liferay-portal", "pega-host", "composed-by", "oraclecommercecloud-version", "$wsep", "host-header",
+	"x-symfony-*", "x-django-*", "x-laravel-*", "x-exception*", "x-error*",
 	// what stands before it
 	"via", "forwarded", "x-forwarded*", "x-real-ip", "x-backend*", "x-upstream*", "x-served-by", "x-host",
 	"x-hostname", "x-server*", "x-cache*", "x-varnish*", "x-amz-*", "x-amzn-*", "x-goog-*", "x-guploader-*", "x-azure-*",
 	"x-envoy-*", "x-kong-*", "x-cf-*", "cf-*", "x-vercel-*", "x-node*", "x-instance*", "x-pod*", "x-proxy*",
 	"x-fastly-*", "x-akamai-*", "x-cdn*", "x-haproxy-*", "x-nginx-*", "x-accel-*", "x-pad", "x-origin*", "x-cluster*",
 	"x-container*", "x-worker*", "x-region*", "x-zone*", "fly-*", "x-render-*", "x-heroku-*", "x-github-*", "x-lb*", "x-load-balancer*",
-	"proxy-status", "cdn-cache*", "x-edge-*", "x-timer", "proxy-authenticate", "proxy-authentication-info",
+	"x-backside-*", "x-kubernetes-*", "x-nf-*",
+	"x-original-*", "x-old-content-length", "proxy-status", "cdn-cache*", "x-edge-*", "x-timer", "proxy-authenticate", "proxy-authentication-info",
 	// what it calls and measures a request
 	"x-request-id", "request-id", "x-requestid", "x-correlation-id", "correlation-id", "x-trace*", "trace-id", "traceparent",
 	"tracestate", "traceresponse", "x-b3-*", "b3", "baggage", "x-cloud-trace-context", "uber-trace-id", "uberctx-*", "x-datadog-*",
-	"x-newrelic-*", "x-span*", "x-transaction-id", "x-runtime", "x-response-time", "x-process-time", "x-execution-time", "server-timing",
+	"x-newrelic-*", "x-dt*", "x-oneagent-*", "x-ruxit-*", "x-global-transaction-id", "x-arequestid", "request-context",
+	"x-span*", "x-transaction-id", "x-runtime", "x-response-time", "x-process-time", "x-execution-time", "server-timing",
 	// what leads past the proxy
 	"alt-svc", "nel", "report-to", "reporting-endpoints",
 }

@@ -71,6 +71,7 @@ func TestWanted(t *testing.T) {
 		"X-Content-Type-Options", "Access-Control-Allow-Origin", "Content-Security-Policy", "Link", "Retry-After", "Grpc-Status",
 		"X-Csrf-Token", "X-Ratelimit-Remaining", "X-Total-Count", "X-Robots-Tag", "X-Xss-Protection", "Www-Authenticate", "Age", "Refresh",
 		"Sec-Websocket-Accept", "Permissions-Policy", "Cross-Origin-Opener-Policy", "X-Dns-Prefetch-Control", "Content-Disposition", "Cache-Status",
+		"X-Wp-Total", "X-Wp-Totalpages", "X-Nextjs-Redirect", "X-Nextjs-Rewrite", "X-Nextjs-Matched-Path", "X-Nextjs-Data",
 	} {
 		if n.Match(name) {
 			t.Errorf("%s goes", name)

@@ -6,15 +6,8 @@ import (
 	"strings"
 )
 
-// Fields are the response fields that may name a place, as net/http spells them.
-var Fields = [...]string{
-	"Location", "Content-Location", "Link", "Refresh", "Set-Cookie",
-	"Access-Control-Allow-Origin", "Timing-Allow-Origin",
-	"Content-Security-Policy", "Content-Security-Policy-Report-Only", "X-Frame-Options",
-	"Www-Authenticate", "Grpc-Message",
-}
-
-// Field rewrites a value of one of Fields by the grammar of that field.
+// Field rewrites a value of a response field by the grammar of that field; one that
+// has none here is taken for prose.
 func (m Map) Field(name, value string) string {
 	switch name {
 	case "Location", "Content-Location":
@@ -42,7 +35,42 @@ func (m Map) Field(name, value string) string {
 	case "Grpc-Message":
 		return m.grpcMessage(value)
 	}
-	return value
+	return m.prose(value)
+}
+
+// placeless are fields whose grammar has room for no place, or for none that may
+// be changed.
+var placeless = map[string]bool{
+	"Accept-Ranges": true, "Access-Control-Allow-Credentials": true, "Access-Control-Allow-Headers": true,
+	"Access-Control-Allow-Methods": true, "Access-Control-Expose-Headers": true, "Access-Control-Max-Age": true, "Age": true,
+	"Allow": true, "Alt-Svc": true, "Cache-Control": true, "Cache-Status": true, "Connection": true, "Content-Digest": true,
+	"Content-Disposition": true, "Content-Encoding": true, "Content-Language": true, "Content-Length": true,
+	"Content-Range": true, "Content-Type": true, "Date": true, "Etag": true, "Expires": true, "Grpc-Status": true,
+	"Grpc-Status-Details-Bin": true, "Last-Modified": true, "Repr-Digest": true, "Retry-After": true, "Sec-Websocket-Accept": true,
+	"Sec-WebSocket-Accept": true, "Sec-Websocket-Protocol": true, "Sec-Websocket-Extensions": true,
+	"Strict-Transport-Security": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Vary": true,
+	"X-Content-Type-Options": true,
+}
+
+// MayHold reports whether a value of a field may name a place: none does without
+// a dot or a colon.
+func MayHold(name, value string) bool {
+	return strings.ContainsAny(value, ".:") && !placeless[name]
+}
+
+// prose leads URLs and hosts in a field of which nothing else is known.
+func (m Map) prose(value string) string {
+	return mapWords(value, " \t,;\"'<>()", func(word string) string {
+		i := strings.Index(word, "//")
+		if i < 0 {
+			return m.Text(word)
+		}
+		if i > 0 && word[i-1] == ':' {
+			for i--; i > 0 && isScheme(word[i-1:i]); i-- {
+			}
+		}
+		return word[:i] + m.URL(word[i:])
+	})
 }
 
 // link rewrites the targets of Link (RFC 8288 §3), which stand in angle brackets

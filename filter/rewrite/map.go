@@ -14,6 +14,7 @@ import (
 type Map struct {
 	Scheme, Host string  // what the client asked; the host with its port, if it gave one
 	Origin       string  // the Origin that it sent (RFC 6454): known to it, so no leak
+	Asked        string  // the query that it sent, unescaped
 	Upstreams    []Place // what is known to lie behind
 	Answered     Place   // the upstream that gave the response, if that is known
 	Rules        []Rule  // go before everything else; the first that matches counts
@@ -95,10 +96,18 @@ func (m Map) stands(r reference) standing {
 		}
 		return elsewhere
 	}
-	if m.Behind(place.Host) {
+	if m.Behind(place.Host) && !m.asked(r.authority, place.Host) {
 		return behind
 	}
 	return elsewhere
+}
+
+// asked reports whether the client itself has named a place on its own machine,
+// as native applications do (RFC 8252 §7.3): a way back to there is no leak.
+func (m Map) asked(authority, host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return m.Asked != "" && (host == "localhost" || err == nil && ip.IsLoopback()) &&
+		!m.upstreamPort(place(authority).Port) && strings.Contains(m.Asked, "//"+authority)
 }
 
 // upstreamPort reports whether an upstream listens on port: an origin that is
