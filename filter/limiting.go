@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-portico/portico/filter/framing"
 	"github.com/caddy-portico/portico/filter/limits"
 )
 
@@ -117,67 +119,93 @@ func (x *inspection) pass(next caddyhttp.Handler) error {
 	return x.passBody(body, next)
 }
 
-// passBody hands on a request whose body has limits, and sees to it that an
-// excess is what the client is told, not what the next handlers made of it.
+// passBody hands on a request whose body is watched, and sees to it that what it
+// tells is what the client is told, not what the next handlers made of it.
 func (x *inspection) passBody(body *watchedBody, next caddyhttp.Handler) error {
 	defer x.settle(body) // also if a handler gives up by a panic
 	w := &bodyWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, body: body}
 	x.r.Body = body
 	err := next.ServeHTTP(w, x.r)
-	e := body.excess()
-	if e == limits.None || body.detect || err == nil && !w.withheld {
+	if !body.refused() || err == nil && !w.withheld {
 		return err
 	}
+	if body.broken.Load() {
+		x.w.Header().Set("Connection", "close") // nobody knows where the next request begins
+	}
 	x.keepUnstored()
-	v := x.exceeds(e)
+	v := x.told(body)
 	return caddyhttp.Error(v.code(), v)
+}
+
+// told is the verdict on what the body has told, if it has.
+func (x *inspection) told(body *watchedBody) verdict {
+	if e := body.excess(); e != limits.None {
+		return x.exceeds(e)
+	}
+	if body.broken.Load() {
+		return verdict{reason: reasonFraming, mode: x.strictMode(x.h.Framing), rule: "chunks", text: "the chunks of the body are malformed", status: framing.Status}
+	}
+	return verdict{}
 }
 
 // settle adds what the body has told, and reports the request.
 func (x *inspection) settle(body *watchedBody) {
-	if e := body.excess(); e != limits.None {
-		if body.detect {
-			x.detect(x.exceeds(e))
-		} else {
-			x.blocked(x.exceeds(e))
-		}
+	switch v := x.told(body); {
+	case v.reason == reasonNone:
+	case v.mode == detect:
+		x.detect(v)
 		x.publish()
+	default:
+		x.blocked(v)
+		x.publish()
+		if v.reason == reasonFraming {
+			x.strike(v)
+		}
 	}
 	x.report()
 }
 
-// watchBody returns the body with the limits on it; nil if there are none for it.
-// Caddy wraps the body of every request, so that only the length says that there
-// is nothing in it (RFC 9112 §6.3).
+// watchBody returns the body to watch, with the limits on it; nil if there is
+// nothing to see. Caddy wraps the body of every request, so that only the length
+// says that there is nothing in it (RFC 9112 §6.3).
 func (x *inspection) watchBody() *watchedBody {
-	o := x.h.Limits
-	if x.r.Body == nil || x.r.Body == http.NoBody || x.r.ContentLength == 0 || !o.any() {
+	if x.r.Body == nil || x.r.Body == http.NoBody || x.r.ContentLength == 0 {
 		return nil
 	}
-	b := &watchedBody{detect: x.h.modeOf(o.Mode) == detect}
-	l := o.of(x.r)
-	if b.detect {
+	o := x.h.Limits
+	b := &watchedBody{ReadCloser: x.r.Body, detect: x.h.modeOf(o.Mode) == detect}
+	if l := o.of(x.r); o.any() && b.detect {
 		b.ReadCloser = l.Watch(x.r, b.note)
-	} else {
+	} else if o.any() {
 		b.ReadCloser = l.Stream(x.r)
 	}
-	if b.ReadCloser == x.r.Body {
+	b.chunked = x.h.Framing != wordOff && len(x.r.TransferEncoding) > 0
+	b.chunksPass = x.strictMode(x.h.Framing) == detect
+	if b.ReadCloser == x.r.Body && !b.chunked {
 		return nil
 	}
 	return b
 }
 
-// watchedBody remembers what its limits said: whoever reads it may wrap, change or
-// forget the error, and may do so in a goroutine of its own.
+// watchedBody remembers what its limits and its chunks said: whoever reads it may
+// wrap, change or forget the error, and may do so in a goroutine of its own.
 type watchedBody struct {
 	io.ReadCloser
-	detect bool
-	found  atomic.Uint32
+	detect     bool // of limits
+	chunked    bool
+	chunksPass bool // malformed ones are only noted
+	found      atomic.Uint32
+	broken     atomic.Bool
 }
 
 func (b *watchedBody) note(e limits.Excess) { b.found.CompareAndSwap(0, uint32(e)) }
 
 func (b *watchedBody) excess() limits.Excess { return limits.Excess(b.found.Load()) }
+
+// refused reports a body that the client is to be told of.
+func (b *watchedBody) refused() bool {
+	return b.excess() != limits.None && !b.detect || b.broken.Load() && !b.chunksPass
+}
 
 // Read implements io.Reader.
 func (b *watchedBody) Read(p []byte) (int, error) {
@@ -186,32 +214,46 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 		return n, err
 	}
 	var excess *limits.Error
-	if errors.As(err, &excess) {
+	switch {
+	case errors.As(err, &excess):
 		b.note(excess.Excess)
 		err = overrun{excess}
+	case b.chunked && isMalformed(err):
+		b.broken.Store(true)
+		if !b.chunksPass {
+			err = overrun{err}
+		}
 	}
 	return n, err
 }
 
-// overrun is the error of a body that exceeds a limit. It counts as a request
+// isMalformed reports an error about the chunks themselves (RFC 9112 §7.1), and
+// not about a client that went away or a connection that failed.
+func isMalformed(err error) bool {
+	var connection net.Error
+	return !errors.As(err, &connection) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, context.Canceled) &&
+		!errors.Is(err, http.ErrBodyReadAfterClose)
+}
+
+// overrun is the error of a body that is refused. It counts as a request
 // that its client has cancelled: reverse_proxy must not try another upstream with
 // it, nor take it for a failure of the upstream, or one client could have all of
 // them declared unhealthy.
-type overrun struct{ excess *limits.Error }
+type overrun struct{ cause error }
 
-func (o overrun) Error() string { return o.excess.Error() }
+func (o overrun) Error() string { return o.cause.Error() }
 
 // Is implements errors.Is.
 func (overrun) Is(target error) bool { return target == context.Canceled }
 
 // Unwrap implements errors.Unwrap.
-func (o overrun) Unwrap() error { return o.excess }
+func (o overrun) Unwrap() error { return o.cause }
 
 // statusClientClosed is what reverse_proxy notes for a cancelled request.
 const statusClientClosed = 499
 
 // bodyWriter withholds that note where the client is still there, and is to be
-// told of the excess.
+// told.
 type bodyWriter struct {
 	*caddyhttp.ResponseWriterWrapper
 	body     *watchedBody
@@ -220,7 +262,7 @@ type bodyWriter struct {
 
 // WriteHeader implements http.ResponseWriter.
 func (w *bodyWriter) WriteHeader(status int) {
-	if status == statusClientClosed && w.body.excess() != limits.None && !w.body.detect {
+	if status == statusClientClosed && w.body.refused() {
 		w.withheld = true
 		return
 	}
