@@ -464,6 +464,24 @@ func database(code string) string {
 
 // A database that is broken is refused when it is loaded, and later leaves the
 // last good one in force.
+// Where a client is, as a condition of a rule and as what others know of the request.
+func TestFilterPlaceAsCondition(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "country.mmdb")
+	write(t, path, database("FR"))
+	s := filterSite(t, siteConfig{global: "request_filter {\ngeoip " + path + "\n}", http: "request_filter {\n" +
+		"rule abroad {\nmatch `{http.request_filter.country} != \"DE\" && path('/admin')`\n}\n" +
+		"rule there {\nmatch `{http.request_filter.country} == \"FR\" && {http.request_filter.asn} == \"\" && path('/there')`\naction block 404\n}\n}\n" +
+		"respond {http.request_filter.country}"})
+	for target, want := range map[string]int{"/": 200, "/admin": 403, "/there": 404} {
+		if got := s.status(target); got != want {
+			t.Errorf("%s: %d, want %d", target, got, want)
+		}
+	}
+	if e := s.get("/"); string(e.body) != "FR" {
+		t.Errorf("the handlers after it know %q", e.body)
+	}
+}
+
 func TestFilterDatabase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "country.mmdb")
 	write(t, path, database("DE"))

@@ -57,7 +57,7 @@ type finding struct {
 
 // explain asks the steps.
 func (h *Handler) explain(r *http.Request) *explained {
-	x := &inspection{h: h, w: make(route.Nowhere), r: r, now: time.Now(), client: clientOf(r)}
+	x := h.inspect(make(route.Nowhere), r)
 	e := &explained{
 		Mode: h.Mode, Client: x.client.String(), Address: addressOf(x), Action: actionPass.String(),
 		Findings: []finding{}, Threshold: *h.Threshold,

@@ -34,6 +34,8 @@ func init() {
 // `{http.request_filter.rule}` | Which rule, rate, limit, defect, category or group it was
 // `{http.request_filter.score}` | The sum of the scores of rules that matched
 // `{http.request_filter.tags}` | The names of rules with the action `tag` that matched, separated by commas
+// `{http.request_filter.country}` | The client's country by ISO 3166-1, where the app has a database; empty if it is not known. Rules and rates know it too
+// `{http.request_filter.asn}` | The number of the client's network, likewise
 type Handler struct {
 	// What is done with requests that are found harmful: `block`, or `detect`,
 	// which logs and counts them and lets them through. Default: `block`.
@@ -100,7 +102,8 @@ type Handler struct {
 	strikes  *ban.Strikes // nil: no ban
 	traps    *ban.Strikes // of the honeypot
 	verifier *bots.Verifier
-	places   geo.Locator // nil: no country or network is asked for
+	places   geo.Locator   // nil: no country or network is asked for
+	located  geo.Databases // of the placeholders: all that there are
 	rules    address.Rules
 	honeypot paths
 	steps    []step
@@ -138,6 +141,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = module.(*App)
 	h.ledger = h.app.ledger()
+	h.located = h.app.places()
 	if err := h.check(); err != nil { // before anything is made of it
 		return err
 	}
@@ -213,7 +217,7 @@ func (h *Handler) check() error {
 
 // ServeHTTP judges one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	x := &inspection{h: h, w: w, r: r, now: time.Now(), client: clientOf(r)}
+	x := h.inspect(w, r)
 	v, blocked := x.walk()
 	if !blocked {
 		return x.pass(next)
@@ -223,6 +227,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	x.strike(v)
 	x.report()
 	return x.answer(v)
+}
+
+// inspect begins the way of a request through the steps.
+func (h *Handler) inspect(w http.ResponseWriter, r *http.Request) *inspection {
+	x := &inspection{h: h, w: w, r: r, now: time.Now(), client: clientOf(r)}
+	if len(h.located) > 0 {
+		x.mapPlace()
+	}
+	return x
 }
 
 // modeOf is the mode of a part: its own, or else the handler's.

@@ -68,6 +68,28 @@ func passed(key string) (any, bool) {
 	return nil, false
 }
 
+// mapPlace makes known where the client is, to rules, rates and whatever comes
+// after them. Nothing is looked up unless it is asked for.
+func (x *inspection) mapPlace() {
+	repl, ok := x.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	databases, client := x.h.located, x.client
+	repl.Map(func(key string) (any, bool) {
+		switch key {
+		case placeholderPrefix + "country":
+			return databases.Lookup(client).Country.String(), true
+		case placeholderPrefix + "asn":
+			if asn := databases.Lookup(client).ASN; asn != 0 {
+				return strconv.FormatUint(uint64(asn), 10), true
+			}
+			return "", true
+		}
+		return nil, false
+	})
+}
+
 // report counts and logs the request, once.
 func (x *inspection) report() {
 	o := &x.outcome
