@@ -49,10 +49,11 @@ func (h *HideOrigin) openValidators(r *http.Request, header http.Header) {
 	}
 }
 
-// Where the key is, and for how long a failure to read it is not repeated.
+// Where the key is, for how long its storage is waited for, and for how long a
+// failure to read it is not repeated.
 const (
 	etagKeyPath     = "portico/hide_origin/etag.key"
-	etagKeyPatience = 10 // seconds
+	etagKeyPatience = 5 // seconds
 )
 
 // sealer reads the key, or makes it if there is none. The machines of a cluster
@@ -64,7 +65,9 @@ func (k *validatorKey) sealer(ctx context.Context) *leak.Sealer {
 	if k.mu.sealer != nil || now-k.mu.tried < etagKeyPatience {
 		return k.mu.sealer
 	}
-	sealer, err := k.load(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), etagKeyPatience*time.Second)
+	defer cancel()
+	sealer, err := k.load(ctx)
 	if err != nil {
 		k.mu.tried = now
 		k.logger.Error("no key for entity-tags: they are left out", zap.String("key", etagKeyPath), zap.Error(err))
@@ -86,7 +89,7 @@ func (k *validatorKey) load(ctx context.Context) (*leak.Sealer, error) {
 	if err := k.storage.Lock(ctx, etagKeyPath); err != nil {
 		return nil, err
 	}
-	defer func() { _ = k.storage.Unlock(ctx, etagKeyPath) }()
+	defer func() { _ = k.storage.Unlock(context.WithoutCancel(ctx), etagKeyPath) }()
 	key, err := k.storage.Load(ctx, etagKeyPath) // another may have been faster
 	if errors.Is(err, fs.ErrNotExist) {
 		key = make([]byte, leak.KeySize)
