@@ -28,7 +28,7 @@ func (a *App) ledger() *ban.Ledger { return a.state.ledger }
 func (a *App) slots() *ban.Slots { return a.state.slots }
 
 // blocked counts a request that was blocked, for GET /request_filter/top.
-func (a *App) blocked(client netip.Prefix, reason string) { a.state.blocked(client, reason) }
+func (a *App) blocked(client netip.Prefix, r reason) { a.state.blocked(client, r) }
 
 // pooledStrikes are counts of a policy in their pool.
 type pooledStrikes struct{ *ban.Strikes }

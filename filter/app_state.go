@@ -146,15 +146,10 @@ func (s *state) sweep(quit chan struct{}) {
 }
 
 // blocked counts a request that was blocked.
-func (s *state) blocked(client netip.Prefix, name string) {
-	for r := range reason(reasons) {
-		if r.String() == name {
-			s.total[r].Add(1)
-			if client.IsValid() {
-				s.top.Add(client, int(r), time.Now())
-			}
-			return
-		}
+func (s *state) blocked(client netip.Prefix, r reason) {
+	s.total[r].Add(1)
+	if client.IsValid() {
+		s.top.Add(client, int(r), time.Now())
 	}
 }
 

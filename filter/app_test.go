@@ -202,9 +202,8 @@ func TestStateSettles(t *testing.T) {
 func TestBlocked(t *testing.T) {
 	value, _ := newState()
 	s := value.(*state)
-	s.blocked(netip.MustParsePrefix("192.0.2.77/32"), "probe")
-	s.blocked(netip.Prefix{}, "probe") // of a Unix socket
-	s.blocked(netip.MustParsePrefix("192.0.2.78/32"), "nonsense")
+	s.blocked(netip.MustParsePrefix("192.0.2.77/32"), reasonProbe)
+	s.blocked(netip.Prefix{}, reasonProbe) // of a Unix socket
 	if n := s.total[reasonProbe].Load(); n != 2 {
 		t.Errorf("%d blocked, want 2", n)
 	}

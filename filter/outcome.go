@@ -107,7 +107,7 @@ func (x *inspection) report() {
 	message := "request detected"
 	if o.action == actionBlock {
 		message = "request blocked"
-		x.h.app.blocked(address.Client(x.client), o.verdict.reason.String())
+		x.h.app.blocked(address.Client(x.client), o.verdict.reason)
 	}
 	if c := x.h.log.Check(zapcore.InfoLevel, message); c != nil {
 		c.Write(x.fields()...)
