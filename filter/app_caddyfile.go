@@ -14,8 +14,7 @@ import (
 	"github.com/caddy-portico/portico/filter/redis"
 )
 
-// appOptions are the subdirectives of the global option request_filter. Those
-// that may stand more than once add to each other.
+// appOptions are the subdirectives of the global option request_filter.
 var appOptions = map[string]func(*App, optionLine) error{
 	"ip_list":     (*App).parseList,
 	"geoip":       func(a *App, l optionLine) error { return l.words(&a.GeoIP) },
@@ -24,6 +23,9 @@ var appOptions = map[string]func(*App, optionLine) error{
 	"tarpits":     (*App).parseTarpits,
 	"rate_memory": (*App).parseRateMemory,
 }
+
+// repeatableAppOptions may stand more than once; each adds to the others.
+var repeatableAppOptions = map[string]bool{"ip_list": true, "geoip": true}
 
 // ParseGlobalOption sets up the app of the request_filter global option.
 func ParseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -58,32 +60,7 @@ func ParseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // request_filter
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	seen := make(map[string]bool)
-	for d.NextBlock(0) {
-		l := optionLine{d}
-		name := l.Val()
-		parse, ok := appOptions[name]
-		switch {
-		case !ok:
-			return l.Errf("request_filter: unrecognized subdirective '%s'", name)
-		case seen[name] && name != "ip_list" && name != "geoip":
-			return l.Errf("request_filter: %s: %v", name, errTwice)
-		}
-		seen[name] = true
-		if err := parse(a, l); err != nil {
-			return l.located("request_filter: "+name, err)
-		}
-		if l.NextArg() {
-			return l.Errf("request_filter: %s: unexpected argument '%s'", name, l.Val())
-		}
-		if l.NextBlock(l.Nesting()) {
-			return l.Errf("request_filter: %s: takes no block", name)
-		}
-	}
-	return nil
+	return parseOptions(d, a, appOptions, repeatableAppOptions)
 }
 
 func (a *App) parseList(l optionLine) error {

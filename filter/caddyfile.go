@@ -14,7 +14,6 @@ import (
 
 // handlerCaddyfile is what only the parser of request_filter needs.
 type handlerCaddyfile struct {
-	seen    map[string]bool
 	matches []pendingMatch
 	uses    []use
 }
@@ -119,37 +118,38 @@ func ParseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		tarpit <duration>
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	h.caddyfile = handlerCaddyfile{seen: make(map[string]bool)}
 	d.Next() // request_filter
+	return parseOptions(d, h, handlerOptions, repeatableOptions)
+}
+
+// parseOptions parses the block of a directive or global option named
+// request_filter, whose name has been read, by a table of its options. Each may
+// stand once, but for those that again has.
+func parseOptions[T any](d *caddyfile.Dispenser, to T, options map[string]func(T, optionLine) error, again map[string]bool) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
+	seen := make(map[string]bool)
 	for d.NextBlock(0) {
-		if err := h.parseOption(optionLine{d}); err != nil {
-			return err
+		l := optionLine{d}
+		name := l.Val()
+		parse, ok := options[name]
+		switch {
+		case !ok:
+			return l.Errf("request_filter: unrecognized subdirective '%s'", name)
+		case seen[name] && !again[name]:
+			return l.Errf("request_filter: %s: %v", name, errTwice)
 		}
-	}
-	return nil
-}
-
-func (h *Handler) parseOption(l optionLine) error {
-	name := l.Val()
-	parse, ok := handlerOptions[name]
-	if !ok {
-		return l.Errf("request_filter: unrecognized subdirective '%s'", name)
-	}
-	if h.caddyfile.seen[name] && !repeatableOptions[name] {
-		return l.Errf("request_filter: %s: %v", name, errTwice)
-	}
-	h.caddyfile.seen[name] = true
-	if err := parse(h, l); err != nil {
-		return l.located("request_filter: "+name, err)
-	}
-	if l.NextArg() {
-		return l.Errf("request_filter: %s: unexpected argument '%s'", name, l.Val())
-	}
-	if l.NextBlock(l.Nesting()) {
-		return l.Errf("request_filter: %s: takes no block", name)
+		seen[name] = true
+		if err := parse(to, l); err != nil {
+			return l.located("request_filter: "+name, err)
+		}
+		if l.NextArg() {
+			return l.Errf("request_filter: %s: unexpected argument '%s'", name, l.Val())
+		}
+		if l.NextBlock(l.Nesting()) {
+			return l.Errf("request_filter: %s: takes no block", name)
+		}
 	}
 	return nil
 }
