@@ -1,8 +1,6 @@
 package portico_test
 
 import (
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 )
@@ -15,38 +13,10 @@ const balanceTemplate = ":8080 {\n\treverse_proxy a:80 b:80 {\n%s\n\t}\n}\n"
 // another ends in "# here". What only shows when a configuration is loaded, begins
 // with "validate:", and names the option.
 func TestBalanceMistakes(t *testing.T) {
-	const file = "testdata/adapt/mistakes_lb_policy.txt"
-	comment, mistakes := readMistakes(t, file)
-	var b strings.Builder
-	b.WriteString(comment)
-	for _, m := range mistakes {
-		block := strings.Join(m.block, "\n")
-		got := adaptOutcome(t, fmt.Sprintf(balanceTemplate, block))
-		if strings.HasPrefix(got, "{") {
-			got = "no error"
-		}
-		got = strings.TrimPrefix(got, "parsing caddyfile tokens for 'reverse_proxy': ")
-		if i := strings.Index(got, "provision http.reverse_proxy.selection_policies."); i >= 0 {
-			got = "validate: " + got[i:]
-		}
-		fmt.Fprintf(&b, "\n%s\n! %s\n", block, got)
-		if *update {
-			continue
-		}
-		if got != m.message {
-			t.Errorf("%s\ngot:  %s\nwant: %s", block, got, m.message)
-		}
-		line, option := m.balancePlace()
-		if !strings.Contains(got, option) ||
-			!strings.HasPrefix(got, "validate:") && !strings.HasSuffix(got, fmt.Sprintf(", at Caddyfile:%d", line)) {
-			t.Errorf("%s\nthe error names no %q at Caddyfile:%d: %s", block, option, line, got)
-		}
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	holdMistakes(t, mistakesOf{
+		file: "testdata/adapt/mistakes_lb_policy.txt", template: balanceTemplate, directive: "reverse_proxy",
+		modules: []string{"http.reverse_proxy.selection_policies."}, place: mistake.balancePlace,
+	})
 }
 
 // balancePlace is the line of the mistake, and the first word there.
@@ -55,14 +25,10 @@ func (m mistake) balancePlace() (line int, option string) {
 	for at > 0 && strings.Trim(m.block[at], "} \t") == "" {
 		at--
 	}
-	for i, l := range m.block {
-		if strings.HasSuffix(l, "# here") {
-			at = i
-		}
-	}
+	at = m.here(at)
 	option = strings.Fields(m.block[at])[0]
 	if option == "lb_policy" {
 		option = strings.Fields(m.block[at])[1]
 	}
-	return at + 1 + strings.Count(strings.Split(balanceTemplate, "%s")[0], "\n"), option
+	return lineIn(balanceTemplate, at), option
 }

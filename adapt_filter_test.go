@@ -1,8 +1,6 @@
 package portico_test
 
 import (
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 )
@@ -29,50 +27,17 @@ func TestFilterMistakes(t *testing.T) {
 
 func filterMistakes(t *testing.T, file, template string) {
 	t.Helper()
-	comment, mistakes := readMistakes(t, file)
-	var b strings.Builder
-	b.WriteString(comment)
-	for _, m := range mistakes {
-		block := strings.Join(m.block, "\n")
-		got := adaptOutcome(t, fmt.Sprintf(template, block))
-		if strings.HasPrefix(got, "{") {
-			got = "no error"
-		}
-		got = strings.TrimPrefix(got, "parsing caddyfile tokens for 'request_filter': ")
-		for _, module := range []string{"provision http.handlers.request_filter", "provision request_filter"} {
-			if i := strings.Index(got, module); i >= 0 {
-				got = "validate: " + got[i:]
-			}
-		}
-		fmt.Fprintf(&b, "\n%s\n! %s\n", block, got)
-		if *update {
-			continue
-		}
-		if got != m.message {
-			t.Errorf("%s\ngot:  %s\nwant: %s", block, got, m.message)
-		}
-		line, option := m.filterPlace(template)
-		if !strings.Contains(got, option) ||
-			!strings.HasPrefix(got, "validate:") && !strings.HasSuffix(got, fmt.Sprintf(", at Caddyfile:%d", line)) {
-			t.Errorf("%s\nthe error names no %q at Caddyfile:%d: %s", block, option, line, got)
-		}
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	holdMistakes(t, mistakesOf{
+		file: file, template: template, directive: "request_filter",
+		modules: []string{"http.handlers.request_filter", "request_filter"},
+		place:   func(m mistake) (line int, option string) { return m.filterPlace(template) },
+	})
 }
 
 // filterPlace is the line of the mistake, and the first word there; of the end of a
 // block the first word of all.
 func (m mistake) filterPlace(template string) (line int, option string) {
-	at := len(m.block) - 1
-	for i, l := range m.block {
-		if strings.HasSuffix(l, "# here") {
-			at = i
-		}
-	}
+	at := m.here(len(m.block) - 1)
 	option = strings.Fields(m.block[at])[0]
 	if option == "}" {
 		option = strings.Fields(m.block[0])[0]
@@ -80,5 +45,5 @@ func (m mistake) filterPlace(template string) (line int, option string) {
 	if strings.HasSuffix(m.block[at], "{ # here") && m.block[at+1] != "}" {
 		at++ // a block that is not wanted is one where it begins to have content
 	}
-	return at + 1 + strings.Count(strings.Split(template, "%s")[0], "\n"), option
+	return lineIn(template, at), option
 }

@@ -1,8 +1,6 @@
 package portico_test
 
 import (
-	"fmt"
-	"os"
 	"strings"
 	"testing"
 )
@@ -14,38 +12,11 @@ const hideTemplate = ":8080 {\n\thide_origin {\n%s\n\t}\n\treverse_proxy app:808
 // that it names file, line and option. The line is the last one, unless another
 // ends in "# here".
 func TestHideMistakes(t *testing.T) {
-	const file = "testdata/adapt/mistakes_hide_origin.txt"
-	comment, mistakes := readMistakes(t, file)
-	var b strings.Builder
-	b.WriteString(comment)
-	for _, m := range mistakes {
-		block := strings.Join(m.block, "\n")
-		got := adaptOutcome(t, fmt.Sprintf(hideTemplate, block))
-		if strings.HasPrefix(got, "{") {
-			got = "no error"
-		}
-		got = strings.TrimPrefix(got, "parsing caddyfile tokens for 'hide_origin': ")
-		fmt.Fprintf(&b, "\n%s\n! %s\n", block, got)
-		if *update {
-			continue
-		}
-		if got != m.message {
-			t.Errorf("%s\ngot:  %s\nwant: %s", block, got, m.message)
-		}
-		at := len(m.block) - 1
-		for i, l := range m.block {
-			if strings.HasSuffix(l, "# here") {
-				at = i
-			}
-		}
-		place := fmt.Sprintf(", at Caddyfile:%d", at+1+strings.Count(strings.Split(hideTemplate, "%s")[0], "\n"))
-		if option := strings.Fields(m.block[at])[0]; !strings.HasSuffix(got, place) || !strings.Contains(got, option) {
-			t.Errorf("%s\nthe error names no %q%s: %s", block, option, place, got)
-		}
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	holdMistakes(t, mistakesOf{
+		file: "testdata/adapt/mistakes_hide_origin.txt", template: hideTemplate, directive: "hide_origin",
+		place: func(m mistake) (line int, option string) {
+			at := m.here(len(m.block) - 1)
+			return lineIn(hideTemplate, at), strings.Fields(m.block[at])[0]
+		},
+	})
 }

@@ -101,44 +101,86 @@ const mistakesTemplate = ":8080 {\n\t@member header Cookie *\n\t@other path /oth
 // file, line and option. The line is the last of the block, unless another
 // one ends in "# here".
 func TestMistakes(t *testing.T) {
-	const file = "testdata/adapt/mistakes.txt"
-	comment, mistakes := readMistakes(t, file)
+	holdMistakes(t, mistakesOf{
+		file: "testdata/adapt/mistakes.txt", template: mistakesTemplate, directive: "response_cache", place: mistake.place,
+	})
+}
+
+// mistakesOf are the mistakes of a file.
+type mistakesOf struct {
+	file      string
+	template  string // what surrounds a block
+	directive string
+	modules   []string // provisioning them shows the rest, without a line
+	place     func(mistake) (line int, option string)
+}
+
+// holdMistakes holds the message about each mistake, and that it names the line
+// and the option; one that only shows when a configuration is loaded begins with
+// "validate:", and names the option.
+func holdMistakes(t *testing.T, of mistakesOf) {
+	t.Helper()
+	comment, mistakes := readMistakes(t, of.file)
 	var b strings.Builder
 	b.WriteString(comment)
 	for _, m := range mistakes {
-		got := adaptOutcome(t, fmt.Sprintf(mistakesTemplate, strings.Join(m.block, "\n")))
-		if strings.HasPrefix(got, "{") {
-			got = "no error"
-		}
-		got = strings.TrimPrefix(got, "parsing caddyfile tokens for 'response_cache': ")
-		fmt.Fprintf(&b, "\n%s\n! %s\n", strings.Join(m.block, "\n"), got)
+		block := strings.Join(m.block, "\n")
+		got := of.outcome(t, block)
+		fmt.Fprintf(&b, "\n%s\n! %s\n", block, got)
 		if *update {
 			continue
 		}
 		if got != m.message {
-			t.Errorf("%s\ngot:  %s\nwant: %s", strings.Join(m.block, "\n"), got, m.message)
+			t.Errorf("%s\ngot:  %s\nwant: %s", block, got, m.message)
 		}
-		line, option := m.place()
-		if !strings.HasSuffix(got, fmt.Sprintf(", at Caddyfile:%d", line)) || !strings.Contains(got, option) {
-			t.Errorf("%s\nthe error names no %q at Caddyfile:%d: %s", strings.Join(m.block, "\n"), option, line, got)
+		line, option := of.place(m)
+		if !strings.Contains(got, option) ||
+			!strings.HasPrefix(got, "validate:") && !strings.HasSuffix(got, fmt.Sprintf(", at Caddyfile:%d", line)) {
+			t.Errorf("%s\nthe error names no %q at Caddyfile:%d: %s", block, option, line, got)
 		}
 	}
 	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		if err := os.WriteFile(of.file, []byte(b.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
+// outcome is what is said of a block.
+func (of mistakesOf) outcome(t *testing.T, block string) string {
+	t.Helper()
+	got := adaptOutcome(t, fmt.Sprintf(of.template, block))
+	if strings.HasPrefix(got, "{") {
+		return "no error"
+	}
+	got = strings.TrimPrefix(got, "parsing caddyfile tokens for '"+of.directive+"': ")
+	for _, module := range of.modules {
+		if i := strings.Index(got, "provision "+module); i >= 0 {
+			got = "validate: " + got[i:]
+		}
+	}
+	return got
+}
+
+// lineIn is the line in the Caddyfile of a line of the block, from 0.
+func lineIn(template string, at int) int {
+	return at + 1 + strings.Count(strings.Split(template, "%s")[0], "\n")
+}
+
+// here is the line of the block that ends in "# here", or else the one given.
+func (m mistake) here(otherwise int) int {
+	for i, l := range m.block {
+		if strings.HasSuffix(l, "# here") {
+			otherwise = i
+		}
+	}
+	return otherwise
+}
+
 // place is where the mistake is: the line in the Caddyfile and the option. A
 // block that is not wanted is one where it begins to have content.
 func (m mistake) place() (line int, option string) {
-	at := len(m.block) - 1
-	for i, l := range m.block {
-		if strings.HasSuffix(l, "# here") {
-			at = i
-		}
-	}
+	at := m.here(len(m.block) - 1)
 	words := strings.Fields(m.block[at])
 	if strings.HasSuffix(m.block[at], "{ # here") && words[0] != "key" {
 		at++
@@ -146,7 +188,7 @@ func (m mistake) place() (line int, option string) {
 	if strings.HasPrefix(words[0], "@") {
 		words = words[1:] // the option of a matcher
 	}
-	return at + 1 + strings.Count(strings.Split(mistakesTemplate, "%s")[0], "\n"), words[0]
+	return lineIn(mistakesTemplate, at), words[0]
 }
 
 func readMistakes(t *testing.T, file string) (comment string, mistakes []mistake) {
