@@ -7,15 +7,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"math/big"
-	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +21,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-portico/portico"
+	"github.com/caddy-portico/portico/internal/loopback"
 )
 
 // patience bounds every wait of the tests of this package. It is no time
@@ -160,25 +158,14 @@ func newClient(t testing.TB) *http.Client {
 	}
 }
 
-// lastPort begins anywhere, since other tests look for ports at the same time.
-var lastPort atomic.Uint32
-
-func init() { lastPort.Store(mathrand.Uint32()) }
-
-// freeAddr is a loopback address nobody listens on. It is not one that a system
-// gives to whoever needs any, and never the same twice: Caddy shares a port with
-// another Caddy and says nothing.
+// freeAddr is a loopback address nobody listens on.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	for range 1000 {
-		addr := net.JoinHostPort("127.0.0.1", fmt.Sprint(10_000+lastPort.Add(1)%20_000))
-		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
-			return addr
-		}
+	addr, err := loopback.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free")
-	return ""
+	return addr
 }
 
 func port(addr string) string {

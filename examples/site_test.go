@@ -27,6 +27,7 @@ import (
 	"github.com/dunglas/httpsfv"
 
 	_ "github.com/caddy-portico/portico"
+	"github.com/caddy-portico/portico/internal/loopback"
 )
 
 // patience bounds every wait for another process. Nothing is expected to take
@@ -208,12 +209,11 @@ func unpack(t *testing.T, r reply) string {
 // freeAddr is a loopback address nobody listens on.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := loopback.FreeAddr()
 	if err != nil {
-		t.Fatalf("finding a free port: %v", err)
+		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // eventually polls for a state of another process.

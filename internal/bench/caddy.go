@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-portico/portico/internal/loopback"
 )
 
 // site is one site of the Caddy under test, on a port of its own.
@@ -36,7 +38,7 @@ func storeOf(tier string) string {
 // startCaddy runs the Caddy under test with these sites and global options.
 // edit may change the adapted JSON.
 func (b *bench) startCaddy(options string, edit func(any), sites ...site) (*server, []contestant, error) {
-	admin, err := freeAddr()
+	admin, err := loopback.FreeAddr()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -45,7 +47,7 @@ func (b *bench) startCaddy(options string, edit func(any), sites ...site) (*serv
 	text.WriteString(options + "}\n")
 	contestants := make([]contestant, len(sites))
 	for i, s := range sites {
-		addr, err := freeAddr()
+		addr, err := loopback.FreeAddr()
 		if err != nil {
 			return nil, nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/caddy-portico/portico/internal/loopback"
 	"github.com/caddy-portico/portico/internal/origin"
 )
 
@@ -25,7 +26,7 @@ func (b *bench) filterPeers(list string) (contestants []contestant, stop func())
 		addrs := make([]string, len(peer.sites))
 		var err error
 		for i := range addrs {
-			if addrs[i], err = freeAddr(); err != nil {
+			if addrs[i], err = loopback.FreeAddr(); err != nil {
 				break
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/caddy-portico/portico/internal/loopback"
 )
 
 // lbContestant is a proxy with three backends of its own.
@@ -116,7 +118,7 @@ func (b *bench) startHAProxy(backends []*lbBackend) (contestant, error) {
 	if err != nil {
 		return contestant{}, err
 	}
-	addr, err := freeAddr()
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return contestant{}, err
 	}
@@ -171,7 +173,7 @@ func (b *bench) startNginxLB(backends []*lbBackend) (contestant, error) {
 	if err != nil {
 		return contestant{}, err
 	}
-	addr, err := freeAddr()
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return contestant{}, err
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/caddy-portico/portico/internal/loopback"
 )
 
 // peers starts the other caches that are installed, as contestants in front of
@@ -78,7 +80,7 @@ func (b *bench) startNginx() (contestant, error) {
 	if err != nil {
 		return contestant{}, err
 	}
-	addr, err := freeAddr()
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return contestant{}, err
 	}
@@ -114,7 +116,7 @@ func (b *bench) startVarnish() (contestant, error) {
 	if err != nil {
 		return contestant{}, err
 	}
-	addr, err := freeAddr()
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return contestant{}, err
 	}

@@ -92,16 +92,6 @@ func (s *server) stop() {
 	}
 }
 
-// freeAddr is a loopback address nobody listens on.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
 // directory makes a directory for a server below the temporary one.
 func (b *bench) directory(name string) (string, error) {
 	dir := filepath.Join(b.dir, name)

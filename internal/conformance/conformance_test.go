@@ -3,7 +3,6 @@ package conformance
 import (
 	"context"
 	"flag"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-portico/portico"
+	"github.com/caddy-portico/portico/internal/loopback"
 )
 
 var update = flag.Bool("update", false, "write the goldens of the suite anew")
@@ -106,12 +106,11 @@ func startCaddy(t *testing.T, origin string) (urls []string) {
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := loopback.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // hold runs the suite against url and compares its verdicts with the golden
