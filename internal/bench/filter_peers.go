@@ -79,39 +79,16 @@ http {
 `
 
 func (b *bench) startNginxFilter(list string, addrs []string) (*server, error) {
-	program, err := lookPath("nginx")
-	if err != nil {
-		return nil, err
-	}
-	dir, err := b.directory("nginx-filter")
-	if err != nil {
-		return nil, err
-	}
-	geo := filepath.Join(dir, "geo.conf")
-	if err := rewriteLines(list, geo, func(prefix string) string { return prefix + " 1;" }); err != nil {
-		return nil, err
-	}
-	root, err := os.MkdirTemp("/dev/shm", "portico-bench-")
-	if err != nil {
-		root = dir
-	}
-	if err := os.WriteFile(filepath.Join(root, "index.html"), origin.Bytes(filterSize, 0), 0o644); err != nil {
-		return nil, err
-	}
-	user := ""
-	if os.Geteuid() == 0 {
-		user = "user root root;"
-	}
-	conf := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf(nginxFilterConf, user, dir, b.cpus.serverCount(), root, geo, addrs[0], addrs[1], addrs[2])
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		return nil, err
-	}
-	s, err := b.start("nginx-filter", addrs[0], nil, program, "-p", dir, "-e", filepath.Join(dir, "start.log"), "-c", conf)
-	if err == nil && root != dir {
-		s.cleanup = func() { os.RemoveAll(root) }
-	}
-	return s, err
+	return b.runNginx("nginx-filter", addrs[0], func(p nginxPlaces) (string, error) {
+		geo := filepath.Join(p.dir, "geo.conf")
+		if err := rewriteLines(list, geo, func(prefix string) string { return prefix + " 1;" }); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(p.files, "index.html"), origin.Bytes(filterSize, 0), 0o644); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf(nginxFilterConf, p.user, p.dir, p.workers, p.files, geo, addrs[0], addrs[1], addrs[2]), nil
+	})
 }
 
 const haproxyFilterConf = `

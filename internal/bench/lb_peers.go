@@ -165,27 +165,12 @@ http {
 `
 
 func (b *bench) startNginxLB(backends []*lbBackend) (contestant, error) {
-	program, err := lookPath("nginx")
-	if err != nil {
-		return contestant{}, err
-	}
-	dir, err := b.directory("nginx-lb")
-	if err != nil {
-		return contestant{}, err
-	}
 	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return contestant{}, err
 	}
-	user := ""
-	if os.Geteuid() == 0 {
-		user = "user root root;"
-	}
-	conf := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf(nginxLBConf, user, dir, b.cpus.serverCount(), lbAddrs(backends, "; server "), addr)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		return contestant{}, err
-	}
-	s, err := b.start("nginx-lb", addr, nil, program, "-p", dir, "-e", filepath.Join(dir, "start.log"), "-c", conf)
+	s, err := b.runNginx("nginx-lb", addr, func(p nginxPlaces) (string, error) {
+		return fmt.Sprintf(nginxLBConf, p.user, p.dir, p.workers, lbAddrs(backends, "; server "), addr), nil
+	})
 	return contestant{server: s, addr: addr}, err
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/caddy-portico/portico/internal/loopback"
 )
@@ -72,38 +70,14 @@ http {
 `
 
 func (b *bench) startNginx() (contestant, error) {
-	program, err := lookPath("nginx")
-	if err != nil {
-		return contestant{}, err
-	}
-	dir, err := b.directory("nginx")
-	if err != nil {
-		return contestant{}, err
-	}
 	addr, err := loopback.FreeAddr()
 	if err != nil {
 		return contestant{}, err
 	}
-	user, files := "", dir
-	if os.Geteuid() == 0 {
-		user = "user root root;" // the workers must reach the temporary directory
-	}
-	if shm, err := os.MkdirTemp("/dev/shm", "portico-bench-"); err == nil {
-		files = shm
-	}
-	conf := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf(nginxConf, user, dir, b.cpus.serverCount(), files, b.origin.Addr, addr)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		return contestant{}, err
-	}
-	s, err := b.start("nginx", addr, nil, program, "-p", dir, "-e", filepath.Join(dir, "start.log"), "-c", conf)
-	if err != nil {
-		return contestant{}, err
-	}
-	if files != dir {
-		s.cleanup = func() { os.RemoveAll(files) }
-	}
-	return contestant{server: s, addr: addr}, nil
+	s, err := b.runNginx("nginx", addr, func(p nginxPlaces) (string, error) {
+		return fmt.Sprintf(nginxConf, p.user, p.dir, p.workers, p.files, b.origin.Addr, addr), nil
+	})
+	return contestant{server: s, addr: addr}, err
 }
 
 // startVarnish runs Varnish with its built-in VCL and default parameters.
