@@ -70,16 +70,6 @@ func (s *site) status(path string) int {
 	return s.get(path).status
 }
 
-// eventually waits for what happens in the background.
-func (s *site) eventually(what string, holds func() bool) {
-	s.t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("never so: %s", what)
-		}
-	}
-}
-
 const oneClient = "127.0.0.1"
 
 func banOf(address string) string {
@@ -356,7 +346,7 @@ func TestFilterListFile(t *testing.T) {
 
 	// While it runs, the file is followed without any reload.
 	write(t, path, "192.0.2.0/24\n")
-	s.eventually("the file is read again", func() bool { return s.status("/") == 200 })
+	eventually(t, "the file is read again", func() bool { return s.status("/") == 200 })
 }
 
 func TestFilterListUnknown(t *testing.T) {
@@ -400,7 +390,7 @@ func TestFilterListURL(t *testing.T) {
 		http:   "request_filter {\ndeny @drop\n}\nrespond ok\n", admin: true,
 	}
 	s := filterSite(t, c)
-	s.eventually("the list is fetched", func() bool { return s.status("/") == 403 })
+	eventually(t, "the list is fetched", func() bool { return s.status("/") == 403 })
 	for i := range 3 {
 		s.load(siteConfig{global: c.global, http: fmt.Sprintf("header X-Reload %d\n", i) + c.http, admin: true})
 		if got := s.status("/"); got != 403 {
@@ -432,8 +422,8 @@ func TestFilterListURL(t *testing.T) {
 			makeOld(t)
 			s.client.CloseIdleConnections()
 			s.load(c)
-			s.eventually("the server is asked", func() bool { return f.asked.Load() > before })
-			s.eventually("the failure is noted", func() bool {
+			eventually(t, "the server is asked", func() bool { return f.asked.Load() > before })
+			eventually(t, "the failure is noted", func() bool {
 				return strings.Contains(s.expect(200, "GET", "/request_filter/lists", ""), `"error":`)
 			})
 			if got := s.status("/"); got != 403 {
@@ -581,7 +571,7 @@ func TestFilterValidateIsQuiet(t *testing.T) {
 	if err := caddy.Load(config, true); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("a running configuration connects", func() bool { return l.connected.Load() > 1 })
+	eventually(t, "a running configuration connects", func() bool { return l.connected.Load() > 1 })
 }
 
 // What the sites share shows in the metrics of the configuration that runs.

@@ -78,7 +78,7 @@ func TestFilterShares(t *testing.T) {
 		c.global = fmt.Sprintf("metrics\nrequest_filter {\nredis %s\ntarpits %d\n}", at, i)
 		s.load(c)
 	}
-	s.eventually("redis is up", up(1))
+	eventually(t, "redis is up", up(1))
 
 	// Two here, two there, and that was all.
 	keyOf := func(path string) string { return fmt.Sprint(len(path), ":", path) }
@@ -97,7 +97,7 @@ func TestFilterShares(t *testing.T) {
 			t.Fatal("the other machine refuses too early")
 		}
 		reload(1 + i)
-		s.eventually("redis is up", up(1))
+		eventually(t, "redis is up", up(1))
 	}
 	if got := s.status("/limited/a"); got != 429 || take("/limited/a") {
 		t.Errorf("the fifth request: %d, want 429 on both", got)
@@ -110,13 +110,13 @@ func TestFilterShares(t *testing.T) {
 		if _, err := other.ledger.Add(netip.MustParsePrefix(there+"/32"), time.Hour, "elsewhere", time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		s.eventually("the other machine has the ban", func() bool { return other.banned(here) })
-		s.eventually("the site has the other's", func() bool {
+		eventually(t, "the other machine has the ban", func() bool { return other.banned(here) })
+		eventually(t, "the site has the other's", func() bool {
 			status, _ := s.admin("GET", "/request_filter/bans/"+there, "")
 			return status == 200
 		})
 		s.expect(204, "DELETE", "/request_filter/bans/"+here, "")
-		s.eventually("it is lifted there", func() bool { return !other.banned(here) })
+		eventually(t, "it is lifted there", func() bool { return !other.banned(here) })
 		reload(10 + i)
 	}
 
@@ -126,7 +126,7 @@ func TestFilterShares(t *testing.T) {
 			t.Errorf("request %d without redis: %d, want %d", i, got, want)
 		}
 	}
-	s.eventually("redis is down", up(0))
+	eventually(t, "redis is down", up(0))
 	s.expect(200, "POST", "/request_filter/bans", banOf(oneClient))
 	s.expect(204, "DELETE", "/request_filter/bans/"+oneClient, "")
 	s.expect(200, "POST", "/request_filter/bans", banOf("203.0.113.1"))
@@ -139,8 +139,8 @@ func TestFilterShares(t *testing.T) {
 	}
 	server.Run()
 	server.Command("CONFIG SET requirepass s3cret")
-	s.eventually("redis is up again", up(1))
-	s.eventually("what was banned meanwhile is shared", func() bool { return other.banned("203.0.113.1") })
+	eventually(t, "redis is up again", up(1))
+	eventually(t, "what was banned meanwhile is shared", func() bool { return other.banned("203.0.113.1") })
 
 	log, err := os.ReadFile(filepath.Join(s.dir, "caddy.log"))
 	if err != nil {
