@@ -22,22 +22,29 @@ type wireOrigin struct {
 }
 
 func startWireOrigin(t *testing.T, answers map[string]string) *wireOrigin {
+	o := &wireOrigin{answers: answers}
+	o.addr = acceptAll(t, o.serve)
+	return o
+}
+
+// acceptAll listens until the test ends, and has every connection served.
+func acceptAll(t *testing.T, serve func(net.Conn)) (addr string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	o := &wireOrigin{addr: l.Addr().String(), answers: answers}
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go o.serve(conn)
+			go serve(conn)
 		}
 	}()
-	return o
+	return l.Addr().String()
 }
 
 func (o *wireOrigin) serve(conn net.Conn) {

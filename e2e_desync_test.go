@@ -23,21 +23,8 @@ type byteOrigin struct {
 }
 
 func startByteOrigin(t *testing.T) *byteOrigin {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	o := &byteOrigin{addr: l.Addr().String()}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go o.serve(conn)
-		}
-	}()
+	o := new(byteOrigin)
+	o.addr = acceptAll(t, o.serve)
 	return o
 }
 
