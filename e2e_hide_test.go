@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // A session by a renamed cookie: the origin knows its own name alone, and a
@@ -157,7 +159,9 @@ func TestHideValidators(t *testing.T) {
 		}
 	}
 	check("at first")
-	s.load(siteConfig{http: "respond 204"})
+	if err := caddy.Stop(); err != nil { // a reload's old listener may answer a little longer
+		t.Fatal(err)
+	}
 	s.load(siteConfig{http: config})
 	check("after a restart")
 	s.load(siteConfig{http: "response_cache\n" + config})
@@ -325,6 +329,9 @@ func TestHideErrorsBehindCache(t *testing.T) {
 	const routes = "response_cache\nhide_origin\nreverse_proxy /dead $DOWN\nreverse_proxy $ORIGIN"
 	s := startSite(t, origin.addr, siteConfig{http: routes})
 	for _, more := range []string{"", errors} {
+		if err := caddy.Stop(); err != nil { // or the configuration before may answer a little longer
+			t.Fatal(err)
+		}
 		s.load(siteConfig{http: routes + more})
 		for path, wants := range map[string][]string{
 			"/dead": {"502 Bad Gateway"}, "/503": {"503 Service", "Retry-After: 7"}, "/broken": {"500 Internal"},
