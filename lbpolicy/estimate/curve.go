@@ -182,8 +182,13 @@ func (p *publishedCurve) store(c *curve, now, decay time.Duration) {
 			p.values[b].Store(bits)
 		}
 	}
-	p.samples.Store(math.Float32bits(samples))
+	if bits := math.Float32bits(samples); p.samples.Load() != bits {
+		p.samples.Store(bits)
+	}
 }
+
+// weight is how many answers the curve rests on.
+func (p *publishedCurve) weight() float32 { return math.Float32frombits(p.samples.Load()) }
 
 // idle is at(1).
 func (p *publishedCurve) idle() float32 { return math.Float32frombits(p.values[0].Load()) }

@@ -39,27 +39,34 @@ const (
 	maxUntried   = 5 * time.Minute
 	// patience is how long a trial may take before there is another one.
 	patience = 30 * time.Second
+	// news is how old what Predict reads may be on a host of which much is known, and
+	// dueStep by how much the next trial is put off at a time: thousands of answers a
+	// second need not each cost a fit and the stores that other CPUs wait for.
+	news    = time.Millisecond
+	dueStep = time.Millisecond
 )
 
 // Host is what is known about one upstream. Use [NewHost].
 type Host struct {
-	cfg Config
-
-	mu      sync.Mutex
-	latency curve
-	success mean
-
-	// What Predict reads, published by End.
+	// What Predict reads, published by End: one cache line of 64 bytes, because every
+	// choice reads it of every host.
 	published publishedCurve
 	factor    atomic.Uint32 // float32: by how much failures lengthen the way to a success
-	waiting   atomic.Int32  // requests without an outcome
-	ended     atomic.Uint64 // outcomes
 	pending   atomic.Int64  // when the first request left since the last outcome, plus 1; or 0
 
+	waiting  atomic.Int32 // requests without an outcome
 	trialDue atomic.Int64 // when the next trial may leave
 	rest     atomic.Int64 // until when the host asked to be left alone
 	passed   atomic.Int64 // requests that went past the host since then
 	trialAt  atomic.Int64 // when a trial was granted that has no outcome yet, plus 1; or 0
+
+	// mu guards what follows.
+	mu      sync.Mutex
+	fitted  time.Duration // when the curve was published
+	ended   uint64        // outcomes
+	success mean
+	latency curve
+	cfg     Config
 }
 
 // NewHost returns a host of which nothing is known.
@@ -92,11 +99,20 @@ func (h *Host) End(now time.Duration, o Outcome) {
 	}
 	h.learnLatency(now, o, expected, trial)
 	h.learnSuccess(now, o.Kind)
-	h.published.store(&h.latency, now, h.cfg.Decay)
+	h.publish(now, trial)
 	h.scheduleTrial(now, o, expected, trial)
+	h.ended++
 	h.waiting.Add(-1)
-	h.ended.Add(1)
 	h.pending.Store(0)
+}
+
+// publish lets Predict know, at once while little is known or after a trial.
+func (h *Host) publish(now time.Duration, trial bool) {
+	if now-h.fitted < news && !trial && h.published.weight() > mostLatencies/2 {
+		return
+	}
+	h.fitted = now
+	h.published.store(&h.latency, now, h.cfg.Decay)
 }
 
 // learnLatency feeds the curve. What failed or was cancelled can only raise it.
@@ -129,7 +145,9 @@ func (h *Host) learnSuccess(now time.Duration, k Kind) {
 		return
 	}
 	s := max(h.success.shrunk(now, h.cfg.Decay, 1), 1e-3)
-	h.factor.Store(math.Float32bits(1 + failureCost*(1-s)/s))
+	if bits := math.Float32bits(1 + failureCost*(1-s)/s); bits != h.factor.Load() {
+		h.factor.Store(bits)
+	}
 }
 
 // scheduleTrial says when a trial may leave, should the host look bad: at once
@@ -148,7 +166,7 @@ func (h *Host) scheduleTrial(now time.Duration, o Outcome, expected float32, tri
 		h.rest.Store(int64(rest))
 		due = max(due, rest)
 	}
-	if int64(due) > h.trialDue.Load() {
+	if int64(due) > h.trialDue.Load()+int64(dueStep) {
 		h.passed.Store(0)
 		h.trialDue.Store(int64(due))
 	}
@@ -185,8 +203,7 @@ func (h *Host) Predict(now time.Duration, rif int) Prediction {
 			latency, cost = quiet, max(cost, quiet)
 		}
 	}
-	samples := math.Float32frombits(h.published.samples.Load())
-	return Prediction{Latency: latency, Cost: cost, Factor: h.Factor(), Samples: float64(samples)}
+	return Prediction{Latency: latency, Cost: cost, Factor: h.Factor(), Samples: float64(h.published.weight())}
 }
 
 // Factor is Prediction.Factor.
@@ -198,7 +215,11 @@ func (h *Host) Factor() float64 {
 func (h *Host) Waiting() int { return int(h.waiting.Load()) }
 
 // Ended is how many outcomes were noted.
-func (h *Host) Ended() uint64 { return h.ended.Load() }
+func (h *Host) Ended() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ended
+}
 
 // Trial is asked whenever a request goes past the host because it looks bad, and
 // says whether the request should go to it all the same, to see whether it still
@@ -242,7 +263,7 @@ type Snapshot struct {
 // Snapshot reads the host.
 func (h *Host) Snapshot(now time.Duration) Snapshot {
 	h.mu.Lock()
-	rate := float64(h.success.shrunk(now, h.cfg.Decay, 1))
+	rate, ended := float64(h.success.shrunk(now, h.cfg.Decay, 1)), h.ended
 	h.mu.Unlock()
 	waiting := h.Waiting()
 	return Snapshot{
@@ -251,7 +272,7 @@ func (h *Host) Snapshot(now time.Duration) Snapshot {
 		SuccessRate: rate,
 		Factor:      h.Factor(),
 		Waiting:     waiting,
-		Ended:       h.Ended(),
+		Ended:       ended,
 	}
 }
 
