@@ -31,20 +31,23 @@ const (
 // request to a host that looks bad, to see whether it still is. It returns an
 // index into c, or -1 if c is empty.
 func LeastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, rng rand.Source) int {
-	var buf [FullScan]int
-	of := buf[:min(len(c), FullScan)]
-	if len(c) == 0 {
+	switch {
+	case len(c) == 0:
 		return -1
+	case len(c) <= FullScan:
+		return leastTime(now, hosts, c, everyone[:len(c)], rng)
 	}
-	if len(c) > FullScan {
-		of = draw(buf[:drawn], len(c), rng)
-	} else {
-		for i := range of {
-			of[i] = i
-		}
-	}
-	return leastTime(now, hosts, c, of, rng)
+	var buf [drawn]int
+	return leastTime(now, hosts, c, draw(buf[:], len(c), rng), rng)
 }
+
+// everyone is the indexes of a pool that is all looked at.
+var everyone = func() (all [FullScan]int) {
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}()
 
 func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, rng rand.Source) int {
 	var buf [FullScan]outlook
@@ -75,7 +78,7 @@ func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []in
 
 // An outlook is what a request may expect of a host.
 type outlook struct {
-	cost     float64
+	cost     float32
 	factor   float32
 	samples  float32 // 0: nothing is known of its latency
 	strained bool    // requests wait there
@@ -85,10 +88,10 @@ type outlook struct {
 // which little is known has the benefit of the doubt: it is nearly as fast as the
 // fastest, and one of which nothing is known is as fast.
 func lookAt(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, view []outlook) (known bool) {
-	fastest := math.Inf(1)
+	fastest := float32(math.Inf(1))
 	for k, i := range of {
 		p := hosts[i].Predict(now, c[i].RIF+1)
-		view[k] = outlook{p.Cost + overhead, float32(p.Factor), float32(p.Samples), p.Strained()}
+		view[k] = outlook{float32(p.Cost + overhead), float32(p.Factor), float32(p.Samples), p.Strained()}
 		if p.Samples > 0 {
 			fastest, known = min(fastest, view[k].cost), true
 		}
@@ -98,8 +101,7 @@ func lookAt(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, 
 	}
 	for k := range view {
 		v := &view[k]
-		n := float64(v.samples)
-		v.cost = float64(v.factor) * (v.cost*n + fastest*doubt) / (n + doubt)
+		v.cost = v.factor * (v.cost*v.samples + fastest*doubt) / (v.samples + doubt)
 	}
 	return known
 }
