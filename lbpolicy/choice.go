@@ -40,22 +40,19 @@ var choices = sync.Pool{New: func() any { return new(choice) }}
 
 func newChoice(b *balancer, pool reverseproxy.UpstreamPool, tr *trip) *choice {
 	c := choices.Get().(*choice)
-	c.balancer, c.now, c.pool = b, clock(), pool
+	c.balancer, c.trip, c.now, c.pool = b, tr, clock(), pool
 	c.members = b.members.of(pool, c)
-	c.trip = tr
+	c.full, c.refused = false, c.refused[:0]
 	return c
 }
 
 // recycle gives the slices back, with nothing in them that could keep an upstream alive.
 func (c *choice) recycle() {
+	c.balancer, c.trip, c.pool, c.members = nil, nil, nil, nil
 	clear(c.own[:cap(c.own)])
 	clear(c.hosts[:cap(c.hosts)])
 	clear(c.entries[:cap(c.entries)])
 	clear(c.sub[:cap(c.sub)])
-	*c = choice{
-		index: c.index[:0], candidates: c.candidates[:0], hosts: c.hosts[:0],
-		refused: c.refused[:0], own: c.own[:0], entries: c.entries[:0], sub: c.sub[:0],
-	}
 	choices.Put(c)
 }
 
