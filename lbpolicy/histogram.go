@@ -5,10 +5,14 @@ import (
 	"time"
 )
 
-// bounds are the upper bounds of the latency histogram, in seconds: from what a
-// local socket takes to what a timeout does.
-var bounds = [...]float64{
-	0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+// bounds are the upper bounds of the latency histogram: from what a local socket
+// takes to what a timeout does.
+var bounds = [...]time.Duration{
+	500 * time.Microsecond, time.Millisecond, 2500 * time.Microsecond,
+	5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
+	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
+	500 * time.Millisecond, time.Second, 2500 * time.Millisecond,
+	5 * time.Second, 10 * time.Second, 30 * time.Second,
 }
 
 // histogram counts latencies. It is read by the collector of the metrics.
@@ -18,8 +22,8 @@ type histogram struct {
 }
 
 func (h *histogram) observe(d time.Duration) {
-	i, s := 0, d.Seconds()
-	for i < len(bounds) && s > bounds[i] {
+	i := 0
+	for i < len(bounds) && d > bounds[i] {
 		i++
 	}
 	h.buckets[i].Add(1)
@@ -32,7 +36,7 @@ func (h *histogram) read() (count uint64, sum float64, buckets map[float64]uint6
 	for i := range h.buckets {
 		count += h.buckets[i].Load()
 		if i < len(bounds) {
-			buckets[bounds[i]] = count
+			buckets[bounds[i].Seconds()] = count
 		}
 	}
 	return count, time.Duration(h.nanos.Load()).Seconds(), buckets

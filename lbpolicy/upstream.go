@@ -14,21 +14,21 @@ import (
 // requests there share it, over reloads: what it is learnt by one counts for
 // all. It is safe for concurrent use.
 type upstream struct {
-	address string
+	// What every choice reads, next to each other.
+	host     *estimate.Host                    // latency and success
+	caddy    atomic.Pointer[reverseproxy.Host] // Caddy's own counters
+	override atomic.Int64                      // weight set through the admin API, plus 1; 0: as configured
+	drained  atomic.Bool                       // set through the admin API: no new sessions
+	slots    slots
+	warm     warmth
 
-	host     *estimate.Host // latency and success
-	override atomic.Int64   // weight set through the admin API, plus 1; 0: as configured
-	drained  atomic.Bool    // set through the admin API: no new sessions
+	address string
 	// As the last policy that was provisioned has it.
 	configured      atomic.Int64
 	drainedByConfig atomic.Bool
 
-	warm  warmth
-	slots slots
-
 	counts  [classes]atomic.Uint64
 	latency histogram
-	caddy   atomic.Pointer[reverseproxy.Host] // Caddy's own counters
 }
 
 func newUpstream(address string) *upstream {
