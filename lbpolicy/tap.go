@@ -111,9 +111,7 @@ func (t *tap) full(up *reverseproxy.Upstream, u *upstream) bool {
 func (t *tap) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	di, _ := reverseproxy.GetDialInfo(ctx)
-	// An active health check comes through the same transport, without what a
-	// request brings.
-	if di.Upstream == nil || di.Upstream.Host == nil || ctx.Value(caddyhttp.VarsCtxKey) == nil {
+	if di.Upstream == nil || di.Upstream.Host == nil || isHealthCheck(req) {
 		return rt.RoundTrip(req)
 	}
 	began := clock()
@@ -141,6 +139,13 @@ func (t *tap) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Response
 	return res, err
 }
 
+// isHealthCheck reports an active health check, which comes through the same
+// transport without what a request brings. A request has the address of its client;
+// only if that is empty, as it may be at a Unix socket, the context is searched.
+func isHealthCheck(req *http.Request) bool {
+	return req.RemoteAddr == "" && req.Context().Value(caddyhttp.VarsCtxKey) == nil
+}
+
 // judge reports the whole of an attempt to those that may eject the upstream.
 func (t *tap) judge(u *upstream, o *outcome) {
 	for _, b := range t.judges {
@@ -159,7 +164,11 @@ func (t *tap) followBody(req *http.Request, u *upstream, tr *trip, res *http.Res
 		t.judge(u, o)
 		return true
 	}
-	res.Body = &body{ReadCloser: res.Body, tap: t, req: req, upstream: u, trip: tr, outcome: *o}
+	b := &body{ReadCloser: res.Body, req: req, upstream: u}
+	if tr != nil || len(t.judges) > 0 {
+		b.ending = &ending{tap: t, trip: tr, outcome: *o}
+	}
+	res.Body = b
 	return true
 }
 
@@ -167,23 +176,17 @@ func (t *tap) followBody(req *http.Request, u *upstream, tr *trip, res *http.Res
 // although its head looked well.
 type body struct {
 	io.ReadCloser
-	tap      *tap
 	req      *http.Request
 	upstream *upstream
-	trip     *trip
-	outcome  outcome
+	ending   *ending // nil: nobody waits for it
 	ended    bool
 }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !b.ended {
-		if !errors.Is(err, io.EOF) && b.req.Context().Err() == nil {
-			b.upstream.broke(clock())
-			b.outcome.class = classError
-		}
-		b.end()
+	if err != nil {
+		b.end(!errors.Is(err, io.EOF) && b.req.Context().Err() == nil)
 	}
 	return n, err
 }
@@ -191,14 +194,37 @@ func (b *body) Read(p []byte) (int, error) {
 // Close implements io.Closer.
 func (b *body) Close() error {
 	err := b.ReadCloser.Close()
-	b.trip.releaseSlot()
-	if !b.ended {
-		b.end()
+	if b.ending != nil {
+		b.ending.trip.releaseSlot()
 	}
+	b.end(false)
 	return err
 }
 
-func (b *body) end() {
+// end notes the end of the body, once.
+func (b *body) end(broken bool) {
+	if b.ended {
+		return
+	}
 	b.ended = true
-	b.tap.judge(b.upstream, &b.outcome)
+	if broken {
+		b.upstream.broke(clock())
+	}
+	if b.ending != nil {
+		b.ending.note(b.upstream, broken)
+	}
+}
+
+// ending is what waits for the end of a body.
+type ending struct {
+	tap     *tap
+	trip    *trip
+	outcome outcome
+}
+
+func (e *ending) note(u *upstream, broken bool) {
+	if broken {
+		e.outcome.class = classError
+	}
+	e.tap.judge(u, &e.outcome)
 }
