@@ -45,6 +45,14 @@ type Backend struct {
 	// Failing is the part of the requests that are answered 500 after the
 	// service time.
 	Failing float64
+	// RetryAfter comes with the answers of FastFailing.
+	RetryAfter time.Duration
+	// Knee and Strain make a backend slower the more requests are served at once:
+	// each above Knee adds Strain to what the time is multiplied by. A Strain of 0 is none.
+	Knee   int
+	Strain float64
+	// Shed is how many requests are served at once before others are answered 503. 0: never.
+	Shed int
 	// Phases are in order of time. Before the first, the backend is well.
 	Phases []Phase
 }

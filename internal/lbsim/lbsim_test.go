@@ -159,7 +159,8 @@ var loses = map[string]float64{
 	"all fail for 10 s, queueing, 70 %":   1.25,
 	"all refuse for 10 s, queueing, 70 %": 1.25,
 	// Fewer errors instead: what least_conn throws away waits here.
-	"3 of 4 refuse for 10 s, queueing, 70 %": 1e9,
+	"3 of 4 refuse for 10 s, queueing, 70 %":                         1e9,
+	"1 of 2 refuses for 10 of every 20 s, the other cannot take all": 1e9,
 }
 
 // The gate: nowhere more errors, and no longer tail but where it is said.

@@ -73,6 +73,22 @@ func wandering(p []Backend) []Backend {
 	return p
 }
 
+// flapping are phases of a backend that is ill for the second half of every 20 s.
+func flapping(ill Phase) (phases []Phase) {
+	for at := 10 * time.Second; at < time.Minute; at += 20 * time.Second {
+		phases = append(phases, between(at, at+10*time.Second, ill)...)
+	}
+	return phases
+}
+
+// drifting are those of one that gets slower, second by second for a minute.
+func drifting(to float64) (phases []Phase) {
+	for s := range 60 {
+		phases = append(phases, Phase{From: time.Duration(s) * time.Second, Slow: 1 + (to-1)*float64(s)/60})
+	}
+	return phases
+}
+
 func failing(p []Backend, parts ...float64) []Backend {
 	for i := range p {
 		p[i].Failing = parts[i]

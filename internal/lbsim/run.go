@@ -164,6 +164,10 @@ func (r *run) dispatch(q *request) {
 	case BlackHole:
 		end(refused, dialTimeout)
 	case Serving:
+		if b.Shed > 0 && r.busy[i] >= b.Shed {
+			end(failed, failTime)
+			return
+		}
 		if b.Servers > 0 && r.busy[i] >= b.Servers {
 			r.queues[i] = append(r.queues[i], q)
 			return
@@ -176,7 +180,8 @@ func (r *run) dispatch(q *request) {
 func (r *run) serve(q *request, i int) {
 	r.busy[i]++
 	b := &r.Backends[i]
-	takes := time.Duration(float64(b.Service(r.service)) * b.at(r.now).Slow)
+	strained := 1 + b.Strain*float64(max(0, r.busy[i]-b.Knee))
+	takes := time.Duration(float64(b.Service(r.service)) * b.at(r.now).Slow * strained)
 	r.events.add(event{at: r.now + takes, kind: served, req: q, attempt: q.attempt, backend: i})
 }
 
@@ -194,7 +199,11 @@ func (r *run) outcome(q *request, kind estimate.Kind, dial bool) {
 	i, p := q.backend, r.proxy(q)
 	p.rif[i]--
 	q.attempt++
-	p.policy.End(r.now, i, estimate.Outcome{Kind: kind, Latency: r.now - q.sent, RIF: q.rif})
+	o := estimate.Outcome{Kind: kind, Latency: r.now - q.sent, RIF: q.rif}
+	if kind == estimate.Failure {
+		o.RetryAfter = r.Backends[i].RetryAfter
+	}
+	p.policy.End(r.now, i, o)
 	r.conclude(q, kind == estimate.Success, kind == estimate.Failure && dial)
 }
 

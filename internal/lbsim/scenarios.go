@@ -10,7 +10,7 @@ const sec = time.Second
 
 // Scenarios are what the table shows.
 func Scenarios() []Scenario {
-	return slices.Concat(ofEquals(), ofSlow(), ofChange(), ofFailure(), ofOutage())
+	return slices.Concat(ofEquals(), ofSlow(), ofChange(), ofFailure(), ofOutage(), ofOwnMaking())
 }
 
 // steady is a minute of requests at a rate; the first sick backends are of interest.
@@ -116,6 +116,54 @@ func ofOutage() []Scenario {
 		steady("3 of 4 refuse for 10 s, queueing, 70 %", 560, 3, sick(3, alike(4, 4, web), outage(Refusing)...)),
 	}
 }
+
+// In ofOwnMaking, backends get slow or refuse because of their load, or come and go
+// without end.
+func ofOwnMaking() []Scenario {
+	strained := func(n int, p []Backend, knee int, strain float64) []Backend {
+		for i := range n {
+			p[i].Knee, p[i].Strain = knee, strain
+		}
+		return p
+	}
+	shedding := func(n, most int, p []Backend) []Backend {
+		for i := range n {
+			p[i].Shed = most
+		}
+		return p
+	}
+	waves := func(sc *Scenario) {
+		for at := 2 * sec; at < 60*sec; at += 2 * sec {
+			sc.Bursts = append(sc.Bursts, Burst{at, at + 200*time.Millisecond, 10})
+		}
+	}
+	resting := sick(1, alike(3, 0, web), between(20*sec, 40*sec, Phase{Mode: FastFailing})...)
+	resting[0].RetryAfter = 15 * sec
+	failingSlowly := failing(sick(1, alike(5, 0, web), slow(3)), 0.3, 0, 0, 0, 0)
+	polls := Bimodal(5*time.Millisecond, 30*sec, 0.05)
+	wide := Lognormal(20*time.Millisecond, 1)
+	return []Scenario{
+		steady("4, each slower above 4 at once", 500, 0, strained(4, alike(4, 0, web), 4, 0.3)),
+		steady("1 of 4 slower above 1 at once", 500, 1, strained(1, alike(4, 0, web), 1, 0.5)),
+		steady("4, each 503 above 6 at once", 600, 0, shedding(4, 6, alike(4, 0, web))),
+		steady("1 of 4 503 above 2 at once", 500, 1, shedding(1, 2, alike(4, 0, web))),
+		steady("1 of 4 5× slower for 10 of every 20 s", 400, 1, sick(1, alike(4, 0, web), flapping(slow(5))...)),
+		steady("1 of 4 refuses for 10 of every 20 s", 400, 1, sick(1, alike(4, 0, web), flapping(Phase{Mode: Refusing})...)),
+		steady("1 of 2 refuses for 10 of every 20 s, the other cannot take all", 240, 1,
+			sick(1, alike(2, 4, web), flapping(Phase{Mode: Refusing})...)),
+		steady("1 of 5 gets 6× slower in a minute, queueing, 70 %", 700, 1, sick(1, alike(5, 4, web), drifting(6)...)),
+		steady("1 of 5 3× slower, and 30 % of it fails", 300, 1, failingSlowly),
+		steady("1 of 3 answers 503 with Retry-After 15 s for 20 s", 300, 1, resting),
+		steady("waves of 10×, 1 of 4 3× slower, queueing", 150, 1, sick(1, alike(4, 8, web), slow(3)), waves),
+		steady("4, 5 % are polls of 30 s, one 10× slower", 100, 1, sick(1, alike(4, 0, polls), slow(10))),
+		steady("30, three 5× slower, queueing, 5000 requests/s", 5000, 3, sick(3, alike(30, 8, web), slow(5)), brief),
+		steady("8 of speeds 1 … 4×, wide, 5 requests/s", 5, 0, speeds(alike(8, 0, wide)), halfHour),
+		steady("1 of 2 4× slower, queueing, 80 % of all", 800, 1, sick(1, alike(2, 16, web), slow(4))),
+	}
+}
+
+// brief is for rates at which much happens in a moment.
+func brief(sc *Scenario) { sc.Duration, sc.Warm = 20*sec, 5*sec }
 
 // Contestants are the columns of the table.
 func Contestants() []Contestant {
