@@ -152,3 +152,39 @@ func TestAllComeBack(t *testing.T) {
 		})
 	}
 }
+
+// A host that was away for a minute is back within 15 s also where there are few
+// requests, or many other hosts.
+func TestRecoveredAmongMany(t *testing.T) {
+	bad := map[string]Phase{
+		"slow": {Slow: 10}, "very slow": {Slow: 100}, "failing": {Mode: FastFailing}, "black hole": {Mode: BlackHole}, "hanging": {Mode: Hanging},
+	}
+	n := uint64(many)
+	if raceDetector {
+		n = 1
+	}
+	for name, phase := range bad {
+		for _, tt := range []struct {
+			hosts int
+			rate  float64
+		}{{3, 30}, {5, 30}, {16, 30}, {30, 100}} {
+			s := Scenario{Backends: alike(tt.hosts, 0, web), Rate: tt.rate, Duration: 100 * sec, Patience: 5 * sec}
+			phase.From = 15 * sec
+			s.Backends[0].Phases = []Phase{phase, {From: 75 * sec}}
+			var mu sync.Mutex
+			mean, worst := 0.0, 0.0
+			everySeed(&s, LeastTime, 2000, n, func(_ uint64, r *Result) {
+				mu.Lock()
+				defer mu.Unlock()
+				mean += r.Share(90*sec, s.Duration, 0) * float64(tt.hosts) / float64(n)
+				worst = max(worst, r.Share(17*sec, 75*sec, 0))
+			})
+			if mean < 0.9 && !raceDetector {
+				t.Errorf("%s, %d hosts, %g requests/s: %.2f of its share 15 s after, on average", name, tt.hosts, tt.rate, mean)
+			}
+			if worst > 0.02 {
+				t.Errorf("%s, %d hosts, %g requests/s: %.2f %% of the requests while it was away", name, tt.hosts, tt.rate, 100*worst)
+			}
+		}
+	}
+}

@@ -161,7 +161,7 @@ func TestTrialsMoveTheWholeCurve(t *testing.T) {
 	now := feed(h, 0, 100, ok(time.Second, 1))
 	now = feed(h, now, 100, ok(2*time.Second, 10)) + 5*time.Second
 	pass(h, now, passes-1)
-	for h.Trial(now, false) {
+	for h.Trial(now, false, 1) {
 		h.Begin(now)
 		now += 20 * ms
 		h.End(now, ok(20*ms, 1))
@@ -207,7 +207,7 @@ func TestSilence(t *testing.T) {
 // pass lets n requests go past, and counts the trials.
 func pass(h *Host, now time.Duration, n int) (granted int) {
 	for range n {
-		if h.Trial(now, false) {
+		if h.Trial(now, false, 1) {
 			granted++
 		}
 	}
@@ -240,7 +240,7 @@ func TestTrials(t *testing.T) {
 	now += 10 * time.Second
 	trials := 0
 	pass(h, now, passes-1)
-	for h.Trial(now, false) {
+	for h.Trial(now, false, 1) {
 		trials++
 		h.Begin(now)
 		now += 20 * ms
@@ -260,7 +260,7 @@ func TestTrialsAfterFailures(t *testing.T) {
 	now += 10 * time.Second
 	trials := 0
 	pass(h, now, passes-1)
-	for h.Trial(now, false) {
+	for h.Trial(now, false, 1) {
 		trials++
 		h.Begin(now)
 		now += 20 * ms
@@ -302,7 +302,7 @@ func TestUrgentTrials(t *testing.T) {
 	now := feed(h, 0, 100, ok(200*ms, 1))
 	urgent := func(n int) (granted int) {
 		for range n {
-			if h.Trial(now, true) {
+			if h.Trial(now, true, 1) {
 				granted++
 				h.Begin(now)
 			}
@@ -371,7 +371,7 @@ func TestConcurrent(t *testing.T) {
 		wg.Go(func() {
 			for k := range each {
 				now := time.Duration(k) * ms
-				h.Trial(now, false)
+				h.Trial(now, false, 1)
 				h.Begin(now)
 				if p := h.Predict(now, g); p.Factor < 1 || p.Latency < 0 {
 					t.Errorf("%+v", p)
@@ -400,7 +400,7 @@ func FuzzHost(f *testing.F) {
 			kind, rif := Kind(script[0]%3), int(script[1])
 			latency := time.Duration(script[2]) * time.Duration(script[2]) * ms / 10
 			if script[0]&16 != 0 {
-				h.Trial(now, false)
+				h.Trial(now, false, 1)
 			}
 			h.Begin(now)
 			h.End(now+latency, Outcome{Kind: kind, Latency: latency, RIF: rif})

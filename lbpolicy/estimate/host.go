@@ -28,8 +28,11 @@ const (
 	// encouraging is how much better than expected a trial must be for the next
 	// one to be due at once.
 	encouraging = 0.6
-	// alike is up to which Factor a host counts as well.
-	alike = 0.25
+	// mostPromise bounds what encouraging trials are worth later.
+	mostPromise = 8
+	// alike is up to which Factor a host counts as well. More would leave it at the
+	// edge, where it gets neither its share nor trials.
+	alike = 0.05
 	// passes is how many requests must have gone past a host that looks bad
 	// before it gets another trial, so that trials stay below half a percent of
 	// the requests even where there are few; maxUntried bounds how long that lasts.
@@ -64,6 +67,7 @@ type Host struct {
 	mu      sync.Mutex
 	fitted  time.Duration // when the curve was published
 	ended   uint64        // outcomes
+	promise int           // how many trials that are not encouraging lead to the next one at once
 	success mean
 	latency curve
 	cfg     Config
@@ -152,12 +156,18 @@ func (h *Host) learnSuccess(now time.Duration, k Kind) {
 
 // scheduleTrial says when a trial may leave, should the host look bad: at once
 // after one that went well, otherwise a while after the last request of which
-// something was heard had left. An answer to what left long ago puts off nothing.
+// something was heard had left. An answer to what left long ago puts off nothing,
+// nor does the success of a request that came to a recovering host by itself.
 func (h *Host) scheduleTrial(now time.Duration, o Outcome, expected float32, trial bool) {
-	if o.Kind == Success && trial && (float32(o.Latency.Seconds()) < encouraging*expected || h.Factor() > 1+alike) {
+	switch {
+	case o.Kind != Success:
+		h.promise = 0
+	case trial && h.recovers(float32(o.Latency.Seconds()), expected):
 		h.passed.Store(passes)
 		h.rest.Store(int64(now))
 		h.trialDue.Store(int64(now))
+		return
+	case !trial && h.passed.Load() >= passes:
 		return
 	}
 	due := now - o.Latency + h.cfg.TrialEvery
@@ -170,6 +180,22 @@ func (h *Host) scheduleTrial(now time.Duration, o Outcome, expected float32, tri
 		h.passed.Store(0)
 		h.trialDue.Store(int64(due))
 	}
+}
+
+// recovers reports a successful trial after which the next one is due at once: it was
+// encouraging, or those before it were. A host that is well gives a slow answer
+// now and then, and should not have to wait for the next trial because of one.
+func (h *Host) recovers(seconds, expected float32) bool {
+	if seconds < encouraging*expected || h.Factor() > 1+alike {
+		h.promise = min(h.promise+1, mostPromise)
+		return true
+	}
+	h.promise -= 2
+	if h.promise < 0 {
+		h.promise = 0
+		return false
+	}
+	return true
 }
 
 // Prediction is what one more request on a host may expect.
@@ -225,11 +251,12 @@ func (h *Host) Ended() uint64 {
 // says whether the request should go to it all the same, to see whether it still
 // is. There is one trial at a time. An urgent one, because the others are
 // strained, does not wait until it is due, but for as long as the host has asked for.
-func (h *Host) Trial(now time.Duration, urgent bool) bool {
+// seen is the part of all requests that look at the host, which is not 1 in a large pool.
+func (h *Host) Trial(now time.Duration, urgent bool, seen float64) bool {
 	due, at := h.trialDue.Load(), h.trialAt.Load()
-	need := int64(passes)
+	need := int64(passes * seen)
 	if urgent {
-		need = urgentPasses
+		need = int64(urgentPasses * seen)
 	}
 	switch {
 	case int64(now) < due && (!urgent || int64(now) < h.rest.Load()):

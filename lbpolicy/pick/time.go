@@ -66,7 +66,7 @@ func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []in
 		case view[k].samples == 0 && known && hosts[i].Waiting() > 0: // one at a time
 		case view[k].cost <= bound:
 			best.consider(i)
-		case hosts[i].Trial(now, view[least].strained):
+		case hosts[i].Trial(now, view[least].strained, float64(len(of))/float64(len(c))):
 			return i
 		}
 	}
