@@ -9,3 +9,10 @@ import "math"
 func Capacity(factor float64, total int, weight, sum float64) int {
 	return int(math.Ceil(factor * float64(total+1) * weight / sum))
 }
+
+// Within reports whether a key is among the given part of all keys, which is the same
+// keys always and more of them as the part grows: a node that starts slowly accepts
+// those first.
+func Within(key uint64, part float64) bool {
+	return part >= 1 || float64(mix(key^0x94d049bb133111eb)>>11) < part*(1<<53)
+}
