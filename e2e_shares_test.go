@@ -17,6 +17,26 @@ func (s *site) order(n int) string {
 	return strings.Join(who, " ")
 }
 
+// A policy inside another keeps the weights of that one, unless it has its own.
+func TestWeightsOfInner(t *testing.T) {
+	tests := []struct{ policy, want string }{
+		{"sticky {\nfallback weighted\nweight $A 5\n}", "a a b a c a a"},
+		{"hash {header.X-None} {\nfallback weighted\nweight $A 5\n}", "a a b a c a a"},
+		{"tiers {\ntier {\n$A $B $C weighted\n}\nweight $A 5\n}", "a a b a c a a"},
+		{"tiers {\ntier {\n$A $B $C sticky {\nfallback weighted\n}\n}\nweight $A 5\n}", "a a b a c a a"},
+		{"sticky {\nfallback weighted {\nweight $A 1\n}\nweight $A 5\n}", "a b c a b c a"},
+	}
+	for _, tt := range tests {
+		t.Run(title(tt.policy), func(t *testing.T) {
+			p := startPool(t, 3)
+			s := startSite(t, "", siteConfig{http: p.proxy("lb_policy " + tt.policy)})
+			if got := s.order(7); got != tt.want {
+				t.Errorf("the order is %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
 // Weights are kept exactly, and evenly spread.
 func TestWeightedSequence(t *testing.T) {
 	p := startPool(t, 3)
@@ -151,10 +171,12 @@ func (s *site) keys(n int) (homes []string) {
 // when one of ten goes, its keys go and hardly any others.
 func TestHashKeysStay(t *testing.T) {
 	const n = 1000
-	for _, table := range []string{"maglev", "rendezvous"} {
-		t.Run(table, func(t *testing.T) {
+	for _, policy := range []string{
+		"hash {path}", "hash {path} {\ntable rendezvous\n}", "sticky {\nfallback hash {path}\n}",
+	} {
+		t.Run(title(policy), func(t *testing.T) {
 			p := startPool(t, 10)
-			policy := "lb_policy hash {path} {\ntable " + table + "\n}"
+			policy := "lb_policy " + policy
 			s := startSite(t, "", siteConfig{http: p.proxy(policy)})
 			homes := s.keys(n)
 			shuffled := append(append(pool{}, p[5:]...), p[:5]...)

@@ -23,7 +23,8 @@ type balancer struct {
 	policy    string
 	options   *Options
 	tap       *tap
-	outermost bool // not the guest of another policy
+	outermost bool      // not the guest of another policy
+	host      *balancer // of the policy that this one is the guest of, or nil
 	log       *zap.Logger
 
 	members  members
@@ -51,7 +52,7 @@ func (b *balancer) provision(ctx caddy.Context, policy string, options *Options)
 	if err != nil {
 		return err
 	}
-	b.tap, b.outermost = t, t.users == 1
+	b.tap, b.outermost, b.host = t, t.users == 1, t.host
 	if t.handler == nil {
 		b.log.Warn("not inside a reverse_proxy: choosing without latencies and failures")
 	}
@@ -67,7 +68,7 @@ func (b *balancer) provisionOptions(ctx caddy.Context) error {
 	if err := b.checkAddresses("weight", slices.Sorted(maps.Keys(o.Weight))); err != nil {
 		return err
 	}
-	b.ramp = ramp.SlowStart{Window: time.Duration(o.SlowStart)}
+	b.ramp = ramp.SlowStart{Window: b.slowStart()}
 	if o.Eject != nil {
 		b.detector = acquireDetector(b)
 		b.tap.judges = append(b.tap.judges, b)
@@ -82,6 +83,30 @@ func (b *balancer) provisionOptions(ctx caddy.Context) error {
 		return b.provisionQueue()
 	}
 	return nil
+}
+
+// weightOf is the weight that is configured for an address. What a policy does not
+// say itself it takes over from the one it is the guest of: to the administrator the
+// two are one policy.
+func (b *balancer) weightOf(address string) int {
+	for ; b != nil; b = b.host {
+		for written, w := range b.options.Weight {
+			if sameAddress(written, address) {
+				return w
+			}
+		}
+	}
+	return 1
+}
+
+// slowStart is the policy's own, or else that of the one it is the guest of.
+func (b *balancer) slowStart() time.Duration {
+	for ; b != nil; b = b.host {
+		if b.options.SlowStart > 0 {
+			return time.Duration(b.options.SlowStart)
+		}
+	}
+	return 0
 }
 
 // minRetries is how many retries a second there may be however few requests

@@ -33,19 +33,21 @@ func (g guest) chooseFrom(part reverseproxy.UpstreamPool, c *choice, r *http.Req
 	return slices.Index(c.pool, up)
 }
 
-// loadGuest loads the policy in the named field of host; without one it is
-// least_time.
-func loadGuest(ctx caddy.Context, host any, field string, raw *json.RawMessage) (guest, error) {
+// loadGuest loads the policy in the named field of module, which is b's policy or a
+// part of it; without one it is least_time.
+func (b *balancer) loadGuest(ctx caddy.Context, module any, field string, raw *json.RawMessage) (guest, error) {
 	if *raw == nil {
 		*raw = json.RawMessage(`{"policy":"least_time"}`)
 	}
-	module, err := ctx.LoadModule(host, field)
+	defer func(host *balancer) { b.tap.host = host }(b.tap.host)
+	b.tap.host = b
+	loaded, err := ctx.LoadModule(module, field)
 	if err != nil {
 		return guest{}, fmt.Errorf("loading the policy: %w", err)
 	}
-	selector, ok := module.(reverseproxy.Selector)
+	selector, ok := loaded.(reverseproxy.Selector)
 	if !ok {
-		return guest{}, fmt.Errorf("%T is not a selection policy", module)
+		return guest{}, fmt.Errorf("%T is not a selection policy", loaded)
 	}
 	return guest{selector}, nil
 }

@@ -77,7 +77,7 @@ func (p *Hash) Provision(ctx caddy.Context) (err error) {
 	if err = p.balancer.provision(ctx, "hash", &p.Options); err != nil {
 		return err
 	}
-	p.fallback, err = loadGuest(ctx, p, "FallbackRaw", &p.FallbackRaw)
+	p.fallback, err = p.balancer.loadGuest(ctx, p, "FallbackRaw", &p.FallbackRaw)
 	return err
 }
 

@@ -63,12 +63,7 @@ func (ms *members) provision(b *balancer) {
 
 func (ms *members) newMember(u *upstream) *member {
 	b := ms.balancer
-	m := &member{upstream: u, weight: 1, id: hashing.Sum(u.address)}
-	for address, w := range b.options.Weight {
-		if sameAddress(address, u.address) {
-			m.weight = w
-		}
-	}
+	m := &member{upstream: u, weight: b.weightOf(u.address), id: hashing.Sum(u.address)}
 	for _, address := range ms.draining {
 		m.draining = m.draining || sameAddress(address, u.address)
 	}

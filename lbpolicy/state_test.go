@@ -235,40 +235,52 @@ func TestJSONMistakes(t *testing.T) {
 	})
 }
 
-// An upstream that joins gets a part of its weight at first.
+// An upstream that joins gets a part of its weight at first, by every policy.
 func TestSlowStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := provisioned(t, `{"policy":"weighted","slow_start":"10s"}`, "slow-a:80", "slow-b:80")
-		p := h.LoadBalancing.SelectionPolicy.(*Weighted)
-		r := requestFor(new(caddyhttp.Server))
-		share := func() (b int) {
-			for range 1000 {
-				if p.Select(h.Upstreams, r, nil) == h.Upstreams[1] {
-					b++
-				}
-			}
-			return b
-		}
-		if got := share(); got != 500 {
-			t.Errorf("at the start the second gets %d of 1000, want 500", got)
-		}
-		h = provisioned(t, `{"policy":"weighted","slow_start":"10s"}`, "slow-a:80", "slow-c:80") // as a reload does
-		p = h.LoadBalancing.SelectionPolicy.(*Weighted)
-		for _, tt := range []struct {
-			wait        time.Duration
-			least, most int
-		}{
-			{0, 80, 100},                // a tenth of the weight: 1/11
-			{5 * time.Second, 320, 345}, // half: 1/3
-			{5 * time.Second, 490, 510}, // all
-			{time.Minute, 490, 510},
-		} {
-			time.Sleep(tt.wait)
-			if got := share(); got < tt.least || got > tt.most {
-				t.Errorf("after %v the new one gets %d of 1000, want %d to %d", tt.wait, got, tt.least, tt.most)
+	for _, policy := range []string{
+		`{"policy":"weighted","slow_start":"10s"}`,
+		`{"policy":"hash","key":"{http.request.uri.path}","slow_start":"10s"}`,
+		`{"policy":"hash","key":"{http.request.uri.path}","table":"rendezvous","load_bound":10,"slow_start":"10s"}`,
+		`{"policy":"sticky","slow_start":"10s","fallback":{"policy":"weighted"}}`,
+		`{"policy":"hash","key":"{http.request.header.none}","slow_start":"10s","fallback":{"policy":"weighted"}}`,
+		`{"policy":"tiers","slow_start":"10s","tiers":[{"upstreams":["slow-a:80","slow-b:80","slow-c:80"],"selection_policy":{"policy":"weighted"}}]}`,
+	} {
+		synctest.Test(t, func(t *testing.T) { testSlowStart(t, policy) })
+	}
+}
+
+func testSlowStart(t *testing.T, policy string) {
+	without := func(gone string) string { return strings.ReplaceAll(policy, `,"`+gone+`"`, "") }
+	h := provisioned(t, without("slow-c:80"), "slow-a:80", "slow-b:80")
+	server := new(caddyhttp.Server)
+	share := func() (b int) {
+		for i := range 1000 {
+			r := requestFor(server)
+			r.URL.Path = fmt.Sprint("/", i)
+			if h.LoadBalancing.SelectionPolicy.Select(h.Upstreams, r, nil) == h.Upstreams[1] {
+				b++
 			}
 		}
-	})
+		return b
+	}
+	if got := share(); got < 450 || got > 550 {
+		t.Errorf("%s: at the start the second gets %d of 1000, want 500", policy, got)
+	}
+	h = provisioned(t, without("slow-b:80"), "slow-a:80", "slow-c:80") // as a reload does
+	for _, tt := range []struct {
+		wait        time.Duration
+		least, most int
+	}{
+		{0, 30, 110},                // a tenth of the weight: 1/11, or a tenth of its keys
+		{5 * time.Second, 220, 350}, // half: 1/3, or half of its keys
+		{5 * time.Second, 450, 550}, // all
+		{time.Minute, 450, 550},
+	} {
+		time.Sleep(tt.wait)
+		if got := share(); got < tt.least || got > tt.most {
+			t.Errorf("%s: after %v the new one gets %d of 1000, want %d to %d", policy, tt.wait, got, tt.least, tt.most)
+		}
+	}
 }
 
 // What ends the retries can never be dialed, whatever the last error says.

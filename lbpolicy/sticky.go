@@ -120,7 +120,7 @@ func (p *Sticky) Provision(ctx caddy.Context) (err error) {
 	} else {
 		p.sessions = p.newCookie(ctx)
 	}
-	p.fallback, err = loadGuest(ctx, p, "FallbackRaw", &p.FallbackRaw)
+	p.fallback, err = p.balancer.loadGuest(ctx, p, "FallbackRaw", &p.FallbackRaw)
 	return err
 }
 

@@ -25,6 +25,7 @@ type tap struct {
 	trips     bool        // requests are followed from attempt to attempt
 	slots     bool        // requests hold slots at upstreams with a limit
 	users     int
+	host      *balancer // whose guests are being loaded
 }
 
 // An observer sees the heads of responses, before anybody else does.
