@@ -75,6 +75,8 @@ func TestWeightAtRunTime(t *testing.T) {
 	if v := p[1].view(t); v.Weight != 0 || v.Configured != 2 {
 		t.Errorf("b is %+v, want weight 0, configured 2", v)
 	}
+	p[0].patch(t, `{"weight": 1000}`)
+	s.shares(100, 4, "/")
 	p[0].patch(t, `{"weight": null}`)
 	p[1].patch(t, `{"weight": null}`)
 	if got := s.shares(40, 4, "/"); got["a"] != 10 || got["b"] != 20 || got["c"] != 10 {

@@ -48,7 +48,10 @@ func (p *Weighted) Select(pool reverseproxy.UpstreamPool, r *http.Request, w htt
 func (p *Weighted) choose(c *choice, _ *http.Request, _ http.ResponseWriter) int {
 	c.entries = c.entries[:0]
 	for k, i := range c.index {
-		c.entries = append(c.entries, pick.Entry{Turn: &c.members[i].turn, Weight: c.candidates[k].Weight})
+		m := c.members[i]
+		c.entries = append(c.entries, pick.Entry{
+			Turn: &m.turn, Weight: c.candidates[k].Weight, Full: float64(m.weightOr(m.weight)),
+		})
 	}
 	return c.at(p.turns.Next(c.entries))
 }

@@ -296,7 +296,7 @@ func TestAllocations(t *testing.T) {
 		entries := make([]Entry, n)
 		for i := range hosts {
 			hosts[i] = host(time.Millisecond, estimate.Success, 10)
-			entries[i] = Entry{new(Turn), 1}
+			entries[i] = Entry{Turn: new(Turn), Weight: 1}
 		}
 		for name, f := range map[string]func(){
 			"LeastTime":    func() { LeastTime(time.Second, hosts, c, rng) },
@@ -312,7 +312,7 @@ func TestAllocations(t *testing.T) {
 }
 
 func ExampleTurns() {
-	entries := []Entry{{new(Turn), 5}, {new(Turn), 1}, {new(Turn), 1}}
+	entries := []Entry{{Turn: new(Turn), Weight: 5}, {Turn: new(Turn), Weight: 1}, {Turn: new(Turn), Weight: 1}}
 	var turns Turns
 	for range 14 {
 		fmt.Print(string(rune('a' + turns.Next(entries))))

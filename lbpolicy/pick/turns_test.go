@@ -9,7 +9,7 @@ import (
 func entries(weights ...int) []Entry {
 	e := make([]Entry, len(weights))
 	for i, w := range weights {
-		e[i] = Entry{new(Turn), float64(w)}
+		e[i] = Entry{Turn: new(Turn), Weight: float64(w)}
 	}
 	return e
 }
@@ -111,6 +111,40 @@ func TestTurnsSmoothReturn(t *testing.T) {
 	}
 	if counts[0] < 3 || counts[0] > 5 {
 		t.Errorf("%v after the return, want about 4 2 2", counts)
+	}
+}
+
+// Shares are exact from the choice on at which a weight was changed, and a weight
+// that grows slowly is none that was changed.
+func TestTurnsWithChangedWeights(t *testing.T) {
+	for _, weights := range [][3]float64{{1000, 1, 1}, {1, 1000, 500}, {5, 1, 1}, {2, 3, 4}} {
+		for before := range 1100 {
+			e := entries(int(weights[0]), int(weights[1]), int(weights[2]))
+			var turns Turns
+			for range before {
+				turns.Next(e)
+			}
+			for i, w := range []float64{1, 1, 2} {
+				e[i].Weight = w
+			}
+			counts := make([]int, 3)
+			for range 4 {
+				counts[turns.Next(e)]++
+			}
+			if counts[0] != 1 || counts[1] != 1 || counts[2] != 2 {
+				t.Fatalf("after %d choices by %v: %v, want 1 1 2", before, weights, counts)
+			}
+		}
+	}
+	e := entries(1, 1)
+	var turns Turns
+	counts := make([]int, 2)
+	for k := range 200 {
+		e[1].Full, e[1].Weight = 1, 0.1+0.0045*float64(k)
+		counts[turns.Next(e)]++
+	}
+	if counts[1] < 60 || counts[1] > 70 {
+		t.Errorf("%v while one grows from a tenth to all of its weight, want a third for it", counts)
 	}
 }
 
