@@ -37,8 +37,9 @@ type members struct {
 	first **reverseproxy.Upstream // of the configured pool
 	fixed []*member               // parallel to it
 
-	mu    sync.RWMutex
-	found map[string]*member // guarded by mu
+	mu     sync.RWMutex
+	found  map[string]*member // guarded by mu
+	filled atomic.Bool        // found has had a whole pool: what is not there joins it
 }
 
 func (ms *members) provision(b *balancer) {
@@ -90,6 +91,9 @@ func (ms *members) of(pool reverseproxy.UpstreamPool, c *choice) []*member {
 	for _, up := range pool {
 		c.own = append(c.own, ms.find(up.Dial, c.now))
 	}
+	if len(pool) > 0 && !ms.filled.Load() {
+		ms.filled.Store(true)
+	}
 	ms.prune(pool)
 	return c.own
 }
@@ -105,7 +109,7 @@ func (ms *members) find(address string, now time.Duration) *member {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	if m = ms.found[address]; m == nil || m.upstream != u {
-		if len(ms.found) > 0 {
+		if ms.filled.Load() {
 			u.warm.appear(now)
 		}
 		m = ms.newMember(u)
