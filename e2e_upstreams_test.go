@@ -181,6 +181,27 @@ func TestBalanceDynamicUpstreams(t *testing.T) {
 	}
 }
 
+// Upstreams of a dynamic source that are there from the beginning do not start
+// slowly, after a reload neither; those that join later do.
+func TestBalanceDynamicSlowStart(t *testing.T) {
+	p := startPool(t, 4)
+	discover(p[:3]...)
+	c := siteConfig{http: "reverse_proxy {\ndynamic test\nlb_policy weighted {\nslow_start 1h\n}\n}"}
+	s := startSite(t, "", c)
+	for range 2 {
+		if got := s.shares(60, 3, "/"); got["a"] != 20 || got["b"] != 20 || got["c"] != 20 {
+			t.Errorf("answers %v, want 20 from each", got)
+		}
+		c.http = "header X-Reload 1\n" + c.http
+		s.load(c)
+	}
+	s.shares(3, 1, "/")
+	discover(p...)
+	if got := s.shares(310, 3, "/"); got["d"] < 8 || got["d"] > 12 {
+		t.Errorf("answers %v, want 10 from d, which has joined", got)
+	}
+}
+
 // Reloads, changing upstreams, failing ones, clients that leave, and everything
 // at the same time: every request is answered or was left by its client.
 func TestBalanceChurn(t *testing.T) {
@@ -296,6 +317,9 @@ func TestBalanceAdmin(t *testing.T) {
 	p[0].patch(t, `{"weight": 3, "drain": true}`)
 	if v := p[0].view(t); v.Weight != 3 || !v.Drain {
 		t.Errorf("a is %+v", v)
+	}
+	if w := admin(t, http.MethodGet, upstreamsPath+"/http:%2F%2F"+p[0].addr, ""); w.Code != 200 || !strings.Contains(w.Body.String(), p[0].addr) {
+		t.Errorf("with the scheme that the configuration may have: %d %s", w.Code, w.Body)
 	}
 	var all []upstreamView
 	if err := json.Unmarshal(admin(t, http.MethodGet, upstreamsPath, "").Body.Bytes(), &all); err != nil {

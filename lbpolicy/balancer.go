@@ -74,6 +74,9 @@ func (b *balancer) provisionOptions(ctx caddy.Context) error {
 		b.tap.judges = append(b.tap.judges, b)
 	}
 	if o.RetryBudget > 0 {
+		if !b.outermost {
+			return errors.New("retry_budget: belongs to the outermost policy")
+		}
 		if b.tap.handler != nil && !b.tap.retries {
 			return errors.New("retry_budget: there are no retries without lb_retries or lb_try_duration")
 		}

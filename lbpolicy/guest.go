@@ -26,6 +26,9 @@ func (g guest) choose(c *choice, r *http.Request, w http.ResponseWriter) int {
 
 // chooseFrom lets the guest choose from a part of c.pool.
 func (g guest) chooseFrom(part reverseproxy.UpstreamPool, c *choice, r *http.Request, w http.ResponseWriter) int {
+	if len(part) == 0 {
+		return -1
+	}
 	up := g.Select(part, r, w)
 	if up == nil {
 		return -1

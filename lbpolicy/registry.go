@@ -39,13 +39,15 @@ func eachUpstream(f func(*upstream)) {
 	})
 }
 
-// lookUp returns the upstream at address, if it is in use.
-func lookUp(address string) (found *upstream) {
+// lookUp returns the upstream that is in use and that somebody means by an address,
+// which may be written as in the configuration, such as https://app1.
+func lookUp(written string) (found *upstream) {
 	upstreams.Range(func(key, value any) bool {
-		if key == address {
-			found = value.(*upstream)
+		u := value.(*upstream)
+		if key == written || found == nil && sameAddress(written, u.address) {
+			found = u
 		}
-		return found == nil
+		return key != written
 	})
 	return found
 }
