@@ -153,6 +153,31 @@ func TestStickyForged(t *testing.T) {
 	}
 }
 
+// Two policies of one site keep their sessions apart in one cookie, which has no more
+// than these in it.
+func TestStickyTwoPools(t *testing.T) {
+	p, q := startPool(t, 3), startPool(t, 3)
+	c := siteConfig{http: "handle /api/* {\n" + p.proxy("lb_policy sticky") + "\n}\nhandle {\n" + q.proxy("lb_policy sticky") + "\n}"}
+	s := startSite(t, "", c)
+	for range 5 {
+		v := s.visitor()
+		v.cookies["lb"] = strings.Repeat("A", 24) + "." + strings.Repeat("B", 24)
+		api, page := v.get("/api/"), v.get("/")
+		if n := len(v.cookies["lb"]); n != 2*24+1 {
+			t.Errorf("the cookie is %s, want two tokens", v.cookies["lb"])
+		}
+		for i := range 10 {
+			if i == 5 {
+				c.http = "header X-Reload 1\n" + c.http
+				s.load(c)
+			}
+			if got := v.get("/api/") + v.get("/"); got != api+page {
+				t.Fatalf("the sessions of %s are at %s", api+page, got)
+			}
+		}
+	}
+}
+
 // A session whose upstream is gone goes to another one, and stays there.
 func TestStickyUpstreamGone(t *testing.T) {
 	p := startPool(t, 3)
@@ -273,6 +298,51 @@ func testLearning(t *testing.T, policy string, give func(http.ResponseWriter, st
 	// One that no upstream ever gave is nobody's.
 	if got := s.who("/", with("made up")...) + s.who("/", with("made up")...); got != "ab" {
 		t.Errorf("a session that nobody gave is at %s, want where the fallback sends it", got)
+	}
+}
+
+// A learnt session whose upstream is away goes to another one, and stays there.
+func TestStickyLearntMoves(t *testing.T) {
+	p := startPool(t, 4)
+	for _, b := range p {
+		b.set(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/login" {
+				http.SetCookie(w, &http.Cookie{Name: "SESSION", Value: "id"})
+			}
+		})
+	}
+	s := startSite(t, "", siteConfig{http: p.proxy("lb_policy sticky SESSION {\nfallback weighted\nlearn\n}\nlb_retries 1")})
+	if got := s.who("/login"); got != "a" {
+		t.Fatalf("the session began at %s", got)
+	}
+	p[0].set(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	home := s.who("/", "Cookie", "SESSION=id")
+	p[0].set(nil)
+	for range 8 {
+		if got := s.who("/", "Cookie", "SESSION=id"); got != home || got == "a" {
+			t.Errorf("the session has moved from a to %s, then to %s", home, got)
+		}
+	}
+}
+
+// A policy that another pool's sessions come to as well leaves them where they are.
+func TestStickyLearntElsewhere(t *testing.T) {
+	p, q := startPool(t, 3), startPool(t, 3)
+	for _, b := range q {
+		b.set(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/login" {
+				http.SetCookie(w, &http.Cookie{Name: "SESSION", Value: "id"})
+			}
+		})
+	}
+	policy := "lb_policy sticky SESSION {\nfallback weighted\nlearn\n}"
+	s := startSite(t, "", siteConfig{http: "handle /api/* {\n" + p.proxy(policy) + "\n}\nhandle {\n" + q.proxy(policy) + "\n}"})
+	home := s.who("/login")
+	for range 5 {
+		s.who("/api/", "Cookie", "SESSION=id")
+		if got := s.who("/", "Cookie", "SESSION=id"); got != home {
+			t.Errorf("the session of %s is at %s", home, got)
+		}
 	}
 }
 

@@ -68,6 +68,15 @@ func (t *sessionTable) set(hash uint64, address string, now time.Duration) {
 	}
 }
 
+// move notes that a session which was at one address is at another.
+func (t *sessionTable) move(hash uint64, from, to string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if place := t.places[hash]; place != nil && place.Value.(*session).address == from {
+		place.Value.(*session).address = to
+	}
+}
+
 func (t *sessionTable) forget(hash uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -82,7 +82,7 @@ type sessions interface {
 	// or -1.
 	home(c *choice, r *http.Request) int
 	// settle notes that the request's session is at m from now on.
-	settle(m *member, r *http.Request, w http.ResponseWriter)
+	settle(c *choice, m *member, r *http.Request, w http.ResponseWriter)
 }
 
 const (
@@ -119,6 +119,7 @@ func (p *Sticky) Provision(ctx caddy.Context) (err error) {
 		p.sessions = learnt
 	} else {
 		p.sessions = p.newCookie(ctx)
+		cookies.Store(p, struct{}{})
 	}
 	p.fallback, err = p.balancer.loadGuest(ctx, p, "FallbackRaw", &p.FallbackRaw)
 	return err
@@ -172,6 +173,7 @@ func (p *Sticky) Cleanup() error {
 	if l, ok := p.sessions.(*learnt); ok {
 		l.release()
 	}
+	cookies.Delete(p)
 	return p.balancer.cleanup()
 }
 
@@ -191,7 +193,7 @@ func (p *Sticky) choose(c *choice, r *http.Request, w http.ResponseWriter) int {
 	}
 	i := p.fallback.choose(c, r, w)
 	if i >= 0 && state == homeGone {
-		p.sessions.settle(c.members[i], r, w)
+		p.sessions.settle(c, c.members[i], r, w)
 	}
 	return i
 }

@@ -59,24 +59,40 @@ func (p *Sticky) newCookie(ctx caddy.Context) *cookie {
 
 // home implements sessions.
 func (k *cookie) home(c *choice, r *http.Request) int {
-	for _, given := range r.CookiesNamed(k.name) {
-		for i, m := range c.members {
-			if hmac.Equal([]byte(given.Value), []byte(k.token(m))) {
-				return i
-			}
+	for _, token := range k.tokens(r) {
+		if i := slices.IndexFunc(c.members, func(m *member) bool { return k.names(token, m) }); i >= 0 {
+			return i
 		}
 	}
 	return -1
 }
 
+// between separates the tokens of a cookie. There are several where several policies
+// of one site use the same name: each would overwrite the other's session.
+const between = "."
+
+// mostTokens bounds what is looked at of a cookie.
+const mostTokens = 16
+
+func (k *cookie) tokens(r *http.Request) (tokens []string) {
+	for _, given := range r.CookiesNamed(k.name) {
+		tokens = append(tokens, strings.SplitN(given.Value, between, mostTokens+1)...)
+	}
+	return tokens[:min(len(tokens), mostTokens)]
+}
+
+func (k *cookie) names(token string, m *member) bool {
+	return hmac.Equal([]byte(token), []byte(k.token(m)))
+}
+
 // settle implements sessions. An attempt that failed has left a cookie already,
 // which this one replaces.
-func (k *cookie) settle(m *member, r *http.Request, w http.ResponseWriter) {
+func (k *cookie) settle(c *choice, m *member, r *http.Request, w http.ResponseWriter) {
 	if w == nil { // Caddy's own policies give their fallback none
 		return
 	}
 	set := k.template
-	set.Value = k.token(m)
+	set.Value = strings.Join(append([]string{k.token(m)}, k.others(c, r)...), between)
 	set.Secure = k.secure == on || set.SameSite == http.SameSiteNoneMode || k.secure != off && overHTTPS(r)
 	h := w.Header()
 	if earlier := h["Set-Cookie"]; len(earlier) > 0 {
@@ -85,6 +101,46 @@ func (k *cookie) settle(m *member, r *http.Request, w http.ResponseWriter) {
 		})
 	}
 	http.SetCookie(w, &set)
+}
+
+// cookies are the policies in use that have a cookie of their own.
+var cookies sync.Map // *Sticky → struct{}
+
+// others returns the tokens in the request's cookie that belong to other policies, with
+// other upstreams. What belongs to none is left out: forged, or of an upstream that
+// is gone.
+func (k *cookie) others(c *choice, r *http.Request) (tokens []string) {
+	for _, token := range k.tokens(r) {
+		if c.balancer.members.any(func(m *member) bool { return k.names(token, m) }) {
+			continue
+		}
+		cookies.Range(func(p, _ any) bool {
+			other := p.(*Sticky)
+			o := other.sessions.(*cookie)
+			if o == k || o.name != k.name {
+				return true
+			}
+			o.key() // may have to ask the storage: not while the members are locked
+			if other.balancer.members.any(func(m *member) bool { return o.names(token, m) }) {
+				tokens = append(tokens, token)
+				return false
+			}
+			return true
+		})
+	}
+	return tokens
+}
+
+// any reports whether there is a member that is so.
+func (ms *members) any(so func(*member) bool) bool {
+	ms.mu.RLock()
+	defer ms.mu.RUnlock()
+	for _, m := range ms.found {
+		if so(m) {
+			return true
+		}
+	}
+	return false
 }
 
 // overHTTPS reports whether the client came over HTTPS, as far as it can be known.

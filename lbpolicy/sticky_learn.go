@@ -74,8 +74,25 @@ func (l *learnt) named(r *http.Request) (names []string) {
 	return names
 }
 
-// settle implements sessions: what is learnt is learnt from the response.
-func (*learnt) settle(*member, *http.Request, http.ResponseWriter) {}
+// settle implements sessions: one that was learnt moves when its upstream is away. A
+// new one is learnt from the response, not from what a client says.
+func (l *learnt) settle(c *choice, m *member, r *http.Request, _ http.ResponseWriter) {
+	for _, name := range l.named(r) {
+		hash := hashOf(name)
+		if from := l.table.find(hash, c.now); from != "" && c.balancer.members.mayLeave(from) {
+			l.table.move(hash, from, m.address)
+		}
+	}
+}
+
+// mayLeave reports that a session at address is this policy's to move: not one that
+// another policy has learnt at an upstream of its own.
+func (ms *members) mayLeave(address string) bool {
+	ms.mu.RLock()
+	_, own := ms.found[address]
+	ms.mu.RUnlock()
+	return own || lookUp(address) == nil
+}
 
 // observe learns the session that a response names, and forgets one that it
 // ends.
