@@ -118,6 +118,20 @@ func TestQueueBounds(t *testing.T) {
 	}
 }
 
+// Requests wait for an upstream that is well rather than go to one that is ejected, or
+// that they have failed at, as nobody is refused there.
+func TestQueueRatherThanFailing(t *testing.T) {
+	p := startPool(t, 2)
+	p[0].set(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	s := startSite(t, "", siteConfig{http: p.limited(1, "lb_policy least_request {\nqueue 100 15s\neject\n}\nlb_retries 1")})
+	if got := s.shares(200, 10, "/"); got["b"] != 200 {
+		t.Errorf("answers %v, want 200 from b", got)
+	}
+	if n := p[0].requests.Load(); n > 10 {
+		t.Errorf("%d requests went to a, which fails, want a few until it is ejected", n)
+	}
+}
+
 func TestQueueTimeout(t *testing.T) {
 	p := startPool(t, 1)
 	g := newGate()

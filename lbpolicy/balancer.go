@@ -177,7 +177,7 @@ func (b *balancer) try(pool reverseproxy.UpstreamPool, tr *trip, r *http.Request
 	c := newChoice(b, pool, tr)
 	defer c.recycle()
 	c.consider(false)
-	if len(c.candidates) == 0 && c.spared {
+	if len(c.candidates) == 0 && c.spared && (b.queue == nil || !c.full) { // else one that is well has a place soon
 		c.consider(true)
 	}
 	for range len(pool) + 1 { // each turn but the last refuses one
