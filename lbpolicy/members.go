@@ -2,6 +2,7 @@ package lbpolicy
 
 import (
 	"maps"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -147,7 +148,7 @@ func (ms *members) prune(pool reverseproxy.UpstreamPool) {
 
 // sameAddress reports whether an address as somebody writes it is that of an
 // upstream. reverse_proxy takes a scheme for the port, and completes a host
-// without a port.
+// without a port, even an IPv6 address without brackets.
 func sameAddress(written, dial string) bool {
 	if written == dial {
 		return true
@@ -158,7 +159,10 @@ func sameAddress(written, dial string) bool {
 			written, defaultPort = rest, port
 		}
 	}
-	return written == dial || written+":"+defaultPort == dial
+	if socket, ok := strings.CutPrefix(written, "unix+h2c/"); ok {
+		written = "unix/" + socket
+	}
+	return written == dial || written+":"+defaultPort == dial || net.JoinHostPort(written, defaultPort) == dial
 }
 
 // resolve returns the address of the configured upstream that somebody means.

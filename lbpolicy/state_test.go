@@ -186,6 +186,22 @@ func TestAnyTransport(t *testing.T) {
 	}
 }
 
+// An address may be written in every way that reverse_proxy takes it in.
+func TestSameAddress(t *testing.T) {
+	for written, dial := range map[string]string{
+		"app:80": "app:80", "app": "app:80", "http://app": "app:80", "https://app": "app:443", "h2c://app:8080": "app:8080",
+		"::1": "[::1]:80", "[::1]": "[::1]:80", "https://[::1]": "[::1]:443", ":8080": ":8080", "{env.APP}:80": "{env.APP}:80",
+		"unix//run/app.sock": "unix//run/app.sock", "unix+h2c//run/app.sock": "unix//run/app.sock",
+	} {
+		if !sameAddress(written, dial) {
+			t.Errorf("%s is not %s", written, dial)
+		}
+		if sameAddress(written, "x"+dial) || sameAddress(written, dial+"0") {
+			t.Errorf("%s is another one than %s", written, dial)
+		}
+	}
+}
+
 // What JSON can say and the Caddyfile cannot is refused as well.
 func TestJSONMistakes(t *testing.T) {
 	for policy, want := range map[string]string{
