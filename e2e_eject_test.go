@@ -33,6 +33,28 @@ func TestEject(t *testing.T) {
 	}
 }
 
+// What a tier's policy ejects is of that tier alone: not all of it, and after as many
+// failures as it says.
+func TestEjectInTiers(t *testing.T) {
+	for _, bad := range []int{1, 2} {
+		t.Run(fmt.Sprint(bad), func(t *testing.T) {
+			p := startPool(t, 4)
+			for _, b := range p[:bad] {
+				b.set(status(http.StatusInternalServerError))
+			}
+			const inner = "weighted {\neject {\nfailures 5\n}\n}\n"
+			s := startSite(t, "", siteConfig{http: p.proxy("lb_policy tiers {\ntier {\n$A $B " + inner + "}\ntier {\n$C $D " + inner + "}\n}")})
+			got := s.shares(100, 1, "/")
+			if bad == 1 && got["a500"] != 5 {
+				t.Errorf("answers %v, want five from a before it is ejected", got)
+			}
+			if p[0].view(t).Ejected != nil && p[1].view(t).Ejected != nil {
+				t.Error("all of the first tier is ejected")
+			}
+		})
+	}
+}
+
 // Never all of a pool is ejected: when everything fails, the fault is elsewhere.
 func TestEjectNeverAll(t *testing.T) {
 	p := startPool(t, 2)

@@ -25,6 +25,8 @@ type balancer struct {
 	tap       *tap
 	outermost bool      // not the guest of another policy
 	host      *balancer // of the policy that this one is the guest of, or nil
+	tier      int       // of the host's tiers, the one that this policy is of
+	loading   int       // the tier whose policy is being loaded
 	log       *zap.Logger
 
 	members  members
@@ -56,6 +58,9 @@ func (b *balancer) provision(ctx caddy.Context, policy string, options *Options)
 	if t.handler == nil {
 		b.log.Warn("not inside a reverse_proxy: choosing without latencies and failures")
 	}
+	if b.host != nil {
+		b.tier = b.host.loading
+	}
 	if err := b.provisionOptions(ctx); err != nil {
 		return err
 	}
@@ -86,6 +91,17 @@ func (b *balancer) provisionOptions(ctx caddy.Context) error {
 		return b.provisionQueue()
 	}
 	return nil
+}
+
+// serves reports whether an upstream may be offered to the policy: to that of a tier,
+// only those of the tier are.
+func (b *balancer) serves(address string) bool {
+	for ; b.host != nil; b = b.host {
+		if tierOf := b.host.members.tierOf; tierOf != nil && tierOf(address) != b.tier {
+			return false
+		}
+	}
+	return true
 }
 
 // weightOf is the weight that is configured for an address. What a policy does not

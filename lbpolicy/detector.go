@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -49,8 +50,14 @@ func (b *balancer) detectorKey() string {
 	}
 	parts := []string{b.policy, string(options)}
 	if h := b.tap.handler; h != nil {
-		parts = append(parts, string(h.DynamicUpstreamsRaw))
-		parts = append(parts, slices.Sorted(maps.Keys(b.tap.static))...)
+		if h.DynamicUpstreamsRaw != nil {
+			parts = append(parts, string(h.DynamicUpstreamsRaw), strconv.Itoa(b.tier))
+		}
+		for _, address := range slices.Sorted(maps.Keys(b.tap.static)) {
+			if b.serves(address) {
+				parts = append(parts, address)
+			}
+		}
 	}
 	return strings.Join(parts, "\n")
 }

@@ -76,7 +76,7 @@ func (ms *members) newMember(u *upstream) *member {
 	if ms.tierOf != nil {
 		m.tier = ms.tierOf(u.address)
 	}
-	if b.detector != nil {
+	if b.detector != nil && b.serves(u.address) {
 		m.ejected = b.detector.host(u.address)
 	}
 	return m

@@ -90,6 +90,7 @@ func (p *Tiers) Provision(ctx caddy.Context) (err error) {
 		return err
 	}
 	for i, t := range p.Tiers {
+		p.balancer.loading = i
 		if t.policy, err = p.balancer.loadGuest(ctx, t, "PolicyRaw", &t.PolicyRaw); err != nil {
 			return fmt.Errorf("tier %d: %w", i+1, err)
 		}
