@@ -69,6 +69,7 @@ func TestDueShares(t *testing.T) {
 		{3, 0, 5, 600, true},
 		{5, 0, 1, 10_000, true},
 		{16, 0, 1, 10_000, true},
+		{20, 0, 5, 3000, true},
 	}
 	for _, tt := range tests {
 		if raceDetector && tt.slow {

@@ -7,8 +7,8 @@
 //
 // One proxy sees all its own requests in flight, and its pools are small, so up
 // to [FullScan] candidates are all looked at; above that, as many as were asked
-// for are drawn without replacement and without bias ("the power of two choices",
-// Mitzenmacher, IEEE TPDS 12(10), 2001). Ties are broken by chance: otherwise
+// for are drawn by their weights, without replacement and without bias ("the power of
+// two choices", Mitzenmacher, IEEE TPDS 12(10), 2001). Ties are broken by chance: otherwise
 // an idle pool would send everything to its first host.
 //
 // Callers offer only candidates that may be chosen, with a weight above 0: who

@@ -14,7 +14,9 @@ func LeastRequest(c []Candidate, choices int, rng rand.Source) int {
 		return best.index
 	}
 	var buf [mostChoices]int
-	for _, i := range draw(buf[:min(choices, mostChoices)], len(c), rng) {
+	of, ordered := drawByWeight(buf[:min(choices, mostChoices)], c, rng)
+	best.ordered = ordered
+	for _, i := range of {
 		best.consider(i)
 	}
 	return best.index
@@ -37,13 +39,15 @@ func Random(c []Candidate, rng rand.Source) int {
 }
 
 // lightest keeps the candidate of the lowest load for its weight; among equals
-// each has a chance in proportion to its weight.
+// each has a chance in proportion to its weight, or the first one is kept.
 type lightest struct {
 	c     []Candidate
 	rng   rand.Source
 	index int
 	load  float64
 	tied  float64 // the weights of those equal to the best
+
+	ordered bool // the first of equals is kept
 }
 
 func newLightest(c []Candidate, rng rand.Source) lightest {
@@ -55,7 +59,7 @@ func (l *lightest) consider(i int) {
 	switch {
 	case l.index < 0 || load < l.load:
 		l.index, l.load, l.tied = i, load, l.c[i].Weight
-	case load == l.load:
+	case load == l.load && !l.ordered:
 		l.tied += l.c[i].Weight
 		if unit(l.rng)*l.tied < l.c[i].Weight {
 			l.index = i

@@ -70,6 +70,8 @@ func TestWeightedTies(t *testing.T) {
 	}
 	for name, choose := range map[string]func(rand.Source) int{
 		"LeastRequest": func(rng rand.Source) int { return LeastRequest(c, 0, rng) },
+		"two choices":  func(rng rand.Source) int { return LeastRequest(c, 2, rng) },
+		"three":        func(rng rand.Source) int { return LeastRequest(c, 3, rng) },
 		"Random":       func(rng rand.Source) int { return Random(c, rng) },
 	} {
 		counts, rng := make([]int, len(c)), source(2)
@@ -79,6 +81,23 @@ func TestWeightedTies(t *testing.T) {
 		if z := chiSquare(counts, weights); z > 4 {
 			t.Errorf("%s: %.1f standard deviations off: %v", name, z, counts)
 		}
+	}
+}
+
+// So it does where only some of a large pool are looked at.
+func TestWeightsInLargePools(t *testing.T) {
+	c, hosts, weights := pool(make([]int, 20)...), make([]*estimate.Host, 20), ones(20)
+	weights[0], weights[7] = 5, 0.1
+	for i := range c {
+		hosts[i] = host(20*time.Millisecond, estimate.Success, 20)
+		c[i].Weight = weights[i]
+	}
+	counts, rng := make([]int, len(c)), source(3)
+	for range 40_000 {
+		counts[LeastTime(time.Second, hosts, c, rng)]++
+	}
+	if z := chiSquare(counts, weights); z > 4 {
+		t.Errorf("%.1f standard deviations off: %v", z, counts)
 	}
 }
 

@@ -35,10 +35,11 @@ func LeastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, rng ran
 	case len(c) == 0:
 		return -1
 	case len(c) <= FullScan:
-		return leastTime(now, hosts, c, everyone[:len(c)], rng)
+		return leastTime(now, hosts, c, everyone[:len(c)], false, rng)
 	}
 	var buf [drawn]int
-	return leastTime(now, hosts, c, draw(buf[:], len(c), rng), rng)
+	of, ordered := drawByWeight(buf[:], c, rng)
+	return leastTime(now, hosts, c, of, ordered, rng)
 }
 
 // everyone is the indexes of a pool that is all looked at.
@@ -49,7 +50,7 @@ var everyone = func() (all [FullScan]int) {
 	return all
 }()
 
-func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, rng rand.Source) int {
+func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []int, ordered bool, rng rand.Source) int {
 	var buf [FullScan]outlook
 	view := buf[:len(of)]
 	known := lookAt(now, hosts, c, of, view)
@@ -61,6 +62,7 @@ func leastTime(now time.Duration, hosts []*estimate.Host, c []Candidate, of []in
 	}
 	bound := view[least].cost * (1 + alike)
 	best := newLightest(c, rng)
+	best.ordered = ordered
 	for k, i := range of {
 		switch {
 		case view[k].samples == 0 && known && hosts[i].Waiting() > 0: // one at a time
