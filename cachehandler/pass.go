@@ -168,7 +168,8 @@ func (x *exchange) freshenByHead(h http.Header) {
 	if !x.now.After(x.h.cache.invalidated.since(x.key, x.ends)) {
 		return // it is about what was there before a change
 	}
-	head, _, ok := httpcache.FreshenHead(old.Head, &httpcache.Exchange{
+	length, _ := x.completeLength()
+	head, _, ok := httpcache.FreshenHead(old.Head, length, &httpcache.Exchange{
 		Method: http.MethodHead, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: now,
 	}, &x.h.policy)

@@ -24,14 +24,15 @@ func Freshen(s *Stored, x *Exchange, p *Policy) (fresh *Stored, why Reason, ok b
 	return update(s, x, p)
 }
 
-// FreshenHead is Freshen for a 200 to HEAD. If ok is false, s is no longer what
-// a GET would bring (or may no longer be stored) and is to be considered stale.
-func FreshenHead(s *Stored, x *Exchange, p *Policy) (fresh *Stored, why Reason, ok bool) {
+// FreshenHead is Freshen for a 200 to HEAD. length is that of the stored content,
+// which need not have been announced; -1 is not known. If ok is false, s is no longer
+// what a GET would bring (or may no longer be stored) and is to be considered stale.
+func FreshenHead(s *Stored, length int64, x *Exchange, p *Policy) (fresh *Stored, why Reason, ok bool) {
 	switch {
 	case x.Status != http.StatusOK || s.Status != http.StatusOK,
 		hasLines(x.Header, "Etag") && entityTag(x.Header["Etag"]) != s.ETag,
 		hasLines(x.Header, "Last-Modified") && !sameLastModified(s, x.Header),
-		hasLines(x.Header, "Content-Length") && firstLine(x.Header["Content-Length"]) != s.Fields.Get("Content-Length"):
+		hasLines(x.Header, "Content-Length") && (length < 0 || parseUnix(trimOWS(x.Header["Content-Length"][0])) != length):
 		return nil, OtherValidator, false
 	}
 	return update(s, x, p)
