@@ -51,9 +51,6 @@ func (x *exchange) part() step {
 		x.object = nil // several ranges cannot be asked for again as a part
 		return stepMiss
 	}
-	if len(x.parts) > 0 {
-		x.outcome.reason = httpcache.Incomplete
-	}
 	x.askForPart()
 	x.askForRest()
 	return stepMiss
@@ -123,9 +120,6 @@ func (x *exchange) inParts() step {
 
 // selectParts returns the parts that a request selects, newest first.
 func (x *exchange) selectParts(objects []*store.Object) (parts []*store.Object) {
-	if x.r.Method != http.MethodGet { // RFC 9110 §14.2: Range is for GET
-		return nil
-	}
 	for _, o := range objects {
 		if o.Head.Part != nil && x.h.policy.Selects(o.Head, x.r.Header) {
 			parts = append(parts, o)

@@ -200,7 +200,11 @@ func (x *exchange) choose(objects []*store.Object, o *store.Object) step {
 		x.outcome.reason = httpcache.VaryMiss
 		x.vary = objects[0].Head.Vary
 	}
-	if x.parts = x.selectParts(objects); x.parts != nil || x.query == nil && x.r.Header["Range"] != nil {
+	x.parts = x.selectParts(objects)
+	if x.parts != nil {
+		x.outcome.reason = httpcache.Incomplete
+	}
+	if x.r.Method == http.MethodGet && (x.parts != nil || x.r.Header["Range"] != nil) { // RFC 9110 §14.2
 		return stepPart
 	}
 	return stepMiss
