@@ -189,6 +189,10 @@ func (x *exchange) lookup() step {
 // request selects o of them, or none.
 func (x *exchange) choose(objects []*store.Object, o *store.Object) step {
 	if o != nil {
+		if older := x.refreshing(objects, o); older != nil {
+			x.object, x.vary, x.outcome.reason = older, older.Head.Vary, httpcache.WhileRevalidate
+			return stepHit
+		}
 		next := x.judge(o)
 		if next != stepHit && x.query == nil && x.r.Header["Range"] != nil {
 			x.askForChange()
@@ -208,6 +212,27 @@ func (x *exchange) choose(objects []*store.Object, o *store.Object) step {
 		return stepPart
 	}
 	return stepMiss
+}
+
+// refreshing returns the stale response which o, whose body still arrives, is to
+// replace, if that may be used while it is refreshed (RFC 5861 §3): a refresh ends
+// with its last byte, so until then nobody waits for it, nor sees it break off.
+func (x *exchange) refreshing(objects []*store.Object, o *store.Object) *store.Object {
+	if len(objects) < 2 {
+		return nil
+	}
+	if _, complete := o.Body.Length(); complete {
+		return nil
+	}
+	for _, older := range objects {
+		if older == o || older.Head.Part != nil || !isWhole(older.Body) || !x.h.policy.Selects(older.Head, x.r.Header) {
+			continue
+		}
+		if use, _ := x.h.policy.Reuse(older.Head, x.r.Header, x.now); use == httpcache.UseStale {
+			return older
+		}
+	}
+	return nil
 }
 
 // selectFrom returns the newest whole object that the request selects. One that says
