@@ -74,10 +74,14 @@ func (w *passWriter) WriteHeader(status int) {
 		}
 		w.x.passHead(w.Header(), status)
 	}
-	if !w.fellBack {
+	if !w.fellBack && (w.wroteHead || takesInterim(w.x.r)) {
 		w.ResponseWriter.WriteHeader(status)
 	}
 }
+
+// takesInterim reports a client that knows informational responses (RFC 9110 §15.2).
+// The server would send them to any.
+func takesInterim(r *http.Request) bool { return r.ProtoAtLeast(1, 1) }
 
 // Write implements http.ResponseWriter.
 func (w *passWriter) Write(p []byte) (int, error) {
