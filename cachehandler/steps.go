@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -235,27 +236,29 @@ func (x *exchange) refreshing(objects []*store.Object, o *store.Object) *store.O
 	return nil
 }
 
-// selectFrom returns the newest whole object that the request selects. One that says
-// on what it varies comes before one that does not (RFC 9111 §4.1), and one in a
-// language that the request merely accepts after one that was asked for with the
-// same words.
+// selectFrom returns the whole object that the request selects. One that says on what
+// it varies comes before one that does not (RFC 9111 §4.1), and one in a language that
+// the request merely accepts after one that was asked for with the same words. Of
+// several that vary on different fields it is the most recent (§4).
 func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 	p := &x.h.policy
-	var plain, byLanguage *store.Object
+	var exact, plain, byLanguage *store.Object
 	for _, o := range objects {
 		switch {
-		case o.Head.Part != nil || !p.Selects(o.Head, x.r.Header):
+		case o.Head.Part != nil || exact != nil && slices.Equal(o.Head.Vary, exact.Head.Vary) || !p.Selects(o.Head, x.r.Header):
 		case len(objects) == 1:
 			return o
 		case len(o.Head.Vary) == 0:
 			plain = cmp.Or(plain, o)
 		case o.Head.Fields.Get("Content-Language") == "" || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header):
-			return o
+			if exact == nil || moreRecent(o, exact) {
+				exact = o
+			}
 		default:
 			byLanguage = cmp.Or(byLanguage, o)
 		}
 	}
-	return cmp.Or(byLanguage, plain)
+	return cmp.Or(exact, byLanguage, plain)
 }
 
 func (x *exchange) judge(o *store.Object) step {
