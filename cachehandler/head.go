@@ -55,7 +55,7 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 	head, _, ok := httpcache.Freshen(f.base.Head, x, &f.h.policy)
 	if head == nil { // it validated something else: nothing here answers the request
 		c.forgetBase()
-		f.land(landing{status: c.status})
+		f.land(landing{again: true, status: c.status})
 		return
 	}
 	o := f.base.WithHead(head)

@@ -90,6 +90,10 @@ func (s *Stored) RangeApplies(request http.Header) bool {
 		return rest == "" && strongMatch(tag, s.ETag)
 	}
 	date, ok := parseDate(validator, s.ResponseTime)
-	return ok && !s.LastModified.IsZero() && date.Equal(s.LastModified) &&
-		!s.Date.Before(s.LastModified.Add(time.Second)) // strong, §8.8.2.2
+	return ok && date.Equal(s.LastModified) && s.modifiedStrongly()
+}
+
+// modifiedStrongly reports that Last-Modified is a strong validator (RFC 9110 §8.8.2.2).
+func (s *Stored) modifiedStrongly() bool {
+	return !s.LastModified.IsZero() && !s.Date.Before(s.LastModified.Add(time.Second))
 }
