@@ -145,10 +145,12 @@ func (x *exchange) fillsWhole() bool {
 
 // portionKey is what sets those apart who wait for the head of an answer to a
 // range: from those who want the whole, which is given up if it is too large for
-// the part, and, where only a range is asked for, from those who want another.
+// the part, and, where only a range is asked for, from those who want another. A
+// stored whole that is validated as such is so for all of them.
 func (x *exchange) portionKey() string {
+	whole := x.object != nil && x.object.Head.Part == nil
 	switch {
-	case x.r.Header["Range"] == nil:
+	case x.r.Header["Range"] == nil, x.portion == nil && whole:
 		return ""
 	case x.portion == nil:
 		return " part"

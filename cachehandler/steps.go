@@ -195,7 +195,7 @@ func (x *exchange) choose(objects []*store.Object, o *store.Object) step {
 			return stepHit
 		}
 		next := x.judge(o)
-		if next != stepHit && x.query == nil && x.r.Header["Range"] != nil {
+		if next == stepMiss && x.query == nil && x.r.Header["Range"] != nil { // a refresh is for everybody
 			x.askForChange()
 		}
 		return next
