@@ -201,8 +201,8 @@ func (h *Handler) policyFor(x *httpcache.Exchange) *httpcache.Policy {
 func (c *recorder) judgeUnstorable(why httpcache.Reason) {
 	f := c.f
 	f.rememberPass(c.status, why)
-	if c.status < http.StatusInternalServerError {
-		c.forgetBase()
+	if c.status < http.StatusInternalServerError && why != httpcache.StatusNotCacheable && !httpcache.AboutTheRequest(c.status) {
+		c.forgetBase() // it is about the resource, and not about how it was asked for
 	}
 	c.toLeader(why)
 }
