@@ -54,7 +54,7 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 	unsuffixETag(x.Header, f.base.Head)
 	head, _, ok := httpcache.Freshen(f.base.Head, x, &f.h.policy)
 	if head == nil { // it validated something else: nothing here answers the request
-		c.forgetBase()
+		f.h.replace(f.ctx, f.base, f.base.WithHead(f.base.Head.Unmatch()), f.outdated)
 		f.land(landing{again: true, status: c.status})
 		return
 	}

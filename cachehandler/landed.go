@@ -48,8 +48,8 @@ func (x *exchange) share(l landing) step {
 	return stepDeliver
 }
 
-// lookAgain starts over, after another's fetch, or one that validated what is not
-// there any more, brought nothing for this request.
+// lookAgain starts over, after another's fetch, or one that could not validate what
+// is stored, brought nothing for this request.
 func (x *exchange) lookAgain() step {
 	x.rounds++
 	x.alone = x.rounds >= maxRounds
