@@ -258,6 +258,27 @@ func TestEarlyHints(t *testing.T) {
 	}
 }
 
+// RFC 9110 §15.2: HTTP/1.0 knows no informational responses, so a client of that
+// version would take one for the answer.
+func TestHintsAreForHTTP11(t *testing.T) {
+	origin := startOrigin(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set("Cache-Control", "max-age=600")
+		fmt.Fprint(w, "hello")
+	})
+	s := startSite(t, origin.addr, siteConfig{})
+	for request, want := range map[string]string{
+		"GET /a HTTP/1.0\r\nHost: site.test\r\n\r\n":                        "200 hello",
+		"POST /a HTTP/1.0\r\nHost: site.test\r\nContent-Length: 1\r\n\r\nx": "200 hello",
+		"GET /b HTTP/1.1\r\nHost: site.test\r\n\r\n":                        "103 ",
+		"POST /b HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1\r\n\r\nx": "103 ",
+	} {
+		if got := s.speak(request); got != want {
+			t.Errorf("%q: got %q, want %q", request, got, want)
+		}
+	}
+}
+
 // A request body is sent on while it arrives, and an answer may come before its end.
 func TestUploadIsNotBuffered(t *testing.T) {
 	first := make(chan string, 1)

@@ -43,7 +43,10 @@ type landing struct {
 	err    error         // or the origin's failure, to share as well
 	// inParts: there is neither, and those who want less than the whole, or
 	// have some of it, ask for what they need.
-	inParts  bool
+	inParts bool
+	// again: there is neither, and what is stored cannot be validated: everybody
+	// looks again, and one of them fetches the whole.
+	again    bool
 	verbatim string // the Range that object, a part, is the origin's own answer to
 	// None of these: everybody goes to the origin, but for a leader who has the answer.
 	stored      bool // the object is in the store now

@@ -54,8 +54,8 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 	unsuffixETag(x.Header, f.base.Head)
 	head, _, ok := httpcache.Freshen(f.base.Head, x, &f.h.policy)
 	if head == nil { // it validated something else: nothing here answers the request
-		c.forgetBase()
-		f.land(landing{status: c.status})
+		f.h.replace(f.ctx, f.base, f.base.WithHead(f.base.Head.Unmatch()), f.outdated)
+		f.land(landing{again: true, status: c.status})
 		return
 	}
 	o := f.base.WithHead(head)
@@ -201,8 +201,8 @@ func (h *Handler) policyFor(x *httpcache.Exchange) *httpcache.Policy {
 func (c *recorder) judgeUnstorable(why httpcache.Reason) {
 	f := c.f
 	f.rememberPass(c.status, why)
-	if c.status < http.StatusInternalServerError {
-		c.forgetBase()
+	if c.status < http.StatusInternalServerError && why != httpcache.StatusNotCacheable && !httpcache.AboutTheRequest(c.status) {
+		c.forgetBase() // it is about the resource, and not about how it was asked for
 	}
 	c.toLeader(why)
 }

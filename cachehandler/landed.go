@@ -16,6 +16,8 @@ func (x *exchange) share(l landing) step {
 	switch {
 	case l.inParts:
 		return x.inParts()
+	case l.again:
+		return x.lookAgain()
 	case l.alone || l.err == nil && l.object == nil:
 		return x.passFor(httpcache.PassMemory)
 	case l.err != nil:
@@ -25,9 +27,7 @@ func (x *exchange) share(l landing) step {
 	// What another URI brought is for this one, too, if it is equivalent as before.
 	other := x.flight.key != string(x.key) && x.flight.key != o.Key
 	if other || !x.h.policy.Selects(o.Head, x.r.Header) || x.joinedAfterAChange(o) {
-		x.rounds++
-		x.alone = x.rounds >= maxRounds
-		return stepLookup
+		return x.lookAgain()
 	}
 	use, why := x.h.policy.Reuse(o.Head, x.r.Header, x.now)
 	switch {
@@ -46,6 +46,14 @@ func (x *exchange) share(l landing) step {
 	}
 	x.fetched(resultCollapsed, httpcache.Collapsed, l)
 	return stepDeliver
+}
+
+// lookAgain starts over, after another's fetch, or one that could not validate what
+// is stored, brought nothing for this request.
+func (x *exchange) lookAgain() step {
+	x.rounds++
+	x.alone = x.rounds >= maxRounds
+	return stepLookup
 }
 
 // joinedAfterAChange reports that what was fetched is from before a change of one
@@ -72,6 +80,8 @@ func (x *exchange) landed(f *fetch) step {
 		return x.originFailed(l)
 	case l.inParts:
 		return x.inParts()
+	case l.again && x.rounds < maxRounds:
+		return x.lookAgain()
 	case l.object == nil:
 		return x.passFor(x.outcome.reason)
 	}

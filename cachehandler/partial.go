@@ -51,9 +51,6 @@ func (x *exchange) part() step {
 		x.object = nil // several ranges cannot be asked for again as a part
 		return stepMiss
 	}
-	if len(x.parts) > 0 {
-		x.outcome.reason = httpcache.Incomplete
-	}
 	x.askForPart()
 	x.askForRest()
 	return stepMiss
@@ -123,9 +120,6 @@ func (x *exchange) inParts() step {
 
 // selectParts returns the parts that a request selects, newest first.
 func (x *exchange) selectParts(objects []*store.Object) (parts []*store.Object) {
-	if x.r.Method != http.MethodGet { // RFC 9110 §14.2: Range is for GET
-		return nil
-	}
 	for _, o := range objects {
 		if o.Head.Part != nil && x.h.policy.Selects(o.Head, x.r.Header) {
 			parts = append(parts, o)
@@ -151,10 +145,12 @@ func (x *exchange) fillsWhole() bool {
 
 // portionKey is what sets those apart who wait for the head of an answer to a
 // range: from those who want the whole, which is given up if it is too large for
-// the part, and, where only a range is asked for, from those who want another.
+// the part, and, where only a range is asked for, from those who want another. A
+// stored whole that is validated as such is so for all of them.
 func (x *exchange) portionKey() string {
+	whole := x.object != nil && x.object.Head.Part == nil
 	switch {
-	case x.r.Header["Range"] == nil:
+	case x.r.Header["Range"] == nil, x.portion == nil && whole:
 		return ""
 	case x.portion == nil:
 		return " part"

@@ -28,11 +28,14 @@ func (x *exchange) pass() step {
 	if o.reason == httpcache.Bypassed {
 		o.result = resultBypass
 	}
-	x.publish()
 	x.direct = passWriter{
 		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: x.w}, x: x,
 		inner: x.h.innerFields(x.w.Header()),
 	}
+	if x.mayFallBack() {
+		return x.passOrFallBack()
+	}
+	x.publish()
 	switch {
 	case x.mayFreshen():
 		x.direct.outer = maps.Clone(x.w.Header())
@@ -57,20 +60,35 @@ type passWriter struct {
 	outer     http.Header // what handlers before the cache had set, if a HEAD may freshen or a POST be kept
 	posted    *posted     // the copy of an answer to POST; nil for other methods
 	inner     fieldSet    // those of the handler's that they had set
+	before    http.Header // what to go back to if a stale response is used instead; nil if none may be
+	fellBack  bool        // one is: what else comes is not for the client
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *passWriter) WriteHeader(status int) {
 	if !w.wroteHead && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.wroteHead = true
+		if w.fellBack = w.x.failsOver(status); w.fellBack {
+			w.x.outcome.fwdStatus = status
+			return
+		}
 		w.x.passHead(w.Header(), status)
 	}
-	w.ResponseWriter.WriteHeader(status)
+	if !w.fellBack && (w.wroteHead || takesInterim(w.x.r)) {
+		w.ResponseWriter.WriteHeader(status)
+	}
 }
+
+// takesInterim reports a client that knows informational responses (RFC 9110 §15.2).
+// The server would send them to any.
+func takesInterim(r *http.Request) bool { return r.ProtoAtLeast(1, 1) }
 
 // Write implements http.ResponseWriter.
 func (w *passWriter) Write(p []byte) (int, error) {
 	w.begin()
+	if w.fellBack {
+		return len(p), nil
+	}
 	n, err := w.ResponseWriter.Write(p)
 	if w.posted != nil {
 		w.posted.write(p[:n], err)
@@ -81,7 +99,7 @@ func (w *passWriter) Write(p []byte) (int, error) {
 // ReadFrom implements io.ReaderFrom, so that files are still sent by the kernel.
 func (w *passWriter) ReadFrom(r io.Reader) (int64, error) {
 	w.begin()
-	if w.posted != nil && w.posted.object != nil {
+	if w.fellBack || w.posted != nil && w.posted.object != nil {
 		return io.Copy(writeOnly{w}, r)
 	}
 	return w.ResponseWriterWrapper.ReadFrom(r)
@@ -93,6 +111,9 @@ type writeOnly struct{ io.Writer }
 // FlushError implements http.Flusher as http.ResponseController knows it.
 func (w *passWriter) FlushError() error {
 	w.begin()
+	if w.fellBack {
+		return nil
+	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
@@ -104,6 +125,9 @@ func (w *passWriter) begin() {
 
 // passHead is called with the final head of a passed answer.
 func (x *exchange) passHead(h http.Header, status int) {
+	if x.direct.before != nil {
+		x.publish()
+	}
 	if x.key != nil {
 		x.invalidate(h, status)
 	}
@@ -168,7 +192,8 @@ func (x *exchange) freshenByHead(h http.Header) {
 	if !x.now.After(x.h.cache.invalidated.since(x.key, x.ends)) {
 		return // it is about what was there before a change
 	}
-	head, _, ok := httpcache.FreshenHead(old.Head, &httpcache.Exchange{
+	length, _ := x.completeLength()
+	head, _, ok := httpcache.FreshenHead(old.Head, length, &httpcache.Exchange{
 		Method: http.MethodHead, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: now,
 	}, &x.h.policy)

@@ -93,6 +93,7 @@ func (x *exchange) writeParts(ranges []httpcache.Range, length int64) {
 	h, _ := x.writeFields()
 	contentType := h.Get("Content-Type")
 	parts := multipart.NewWriter(x.w)
+	delete(h, "Content-Range") // which a 200 may have had, meaning nothing (RFC 9110 §15.3.7.2)
 	h.Set("Content-Type", "multipart/byteranges; boundary="+parts.Boundary())
 	h.Set("Content-Length", strconv.FormatInt(multipartLength(ranges, length, contentType), 10))
 	x.w.WriteHeader(http.StatusPartialContent)

@@ -51,7 +51,9 @@ func (c *recorder) WriteHeader(status int) {
 	case c.status != 0:
 		return
 	case status >= 100 && status < 200:
-		c.f.loan.inform(status, c.header)
+		if takesInterim(c.f.req) {
+			c.f.loan.inform(status, c.header)
+		}
 	default:
 		c.status = status
 		c.judge()

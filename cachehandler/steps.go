@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -189,8 +190,12 @@ func (x *exchange) lookup() step {
 // request selects o of them, or none.
 func (x *exchange) choose(objects []*store.Object, o *store.Object) step {
 	if o != nil {
+		if older := x.refreshing(objects, o); older != nil {
+			x.object, x.vary, x.outcome.reason = older, older.Head.Vary, httpcache.WhileRevalidate
+			return stepHit
+		}
 		next := x.judge(o)
-		if next != stepHit && x.query == nil && x.r.Header["Range"] != nil {
+		if next == stepMiss && x.query == nil && x.r.Header["Range"] != nil { // a refresh is for everybody
 			x.askForChange()
 		}
 		return next
@@ -200,33 +205,60 @@ func (x *exchange) choose(objects []*store.Object, o *store.Object) step {
 		x.outcome.reason = httpcache.VaryMiss
 		x.vary = objects[0].Head.Vary
 	}
-	if x.parts = x.selectParts(objects); x.parts != nil || x.query == nil && x.r.Header["Range"] != nil {
+	x.parts = x.selectParts(objects)
+	if x.parts != nil {
+		x.outcome.reason = httpcache.Incomplete
+	}
+	if x.r.Method == http.MethodGet && (x.parts != nil || x.r.Header["Range"] != nil) { // RFC 9110 §14.2
 		return stepPart
 	}
 	return stepMiss
 }
 
-// selectFrom returns the newest whole object that the request selects. One that says
-// on what it varies comes before one that does not (RFC 9111 §4.1), and one in a
-// language that the request merely accepts after one that was asked for with the
-// same words.
+// refreshing returns the stale response which o, whose body still arrives, is to
+// replace, if that may be used while it is refreshed (RFC 5861 §3): a refresh ends
+// with its last byte, so until then nobody waits for it, nor sees it break off.
+func (x *exchange) refreshing(objects []*store.Object, o *store.Object) *store.Object {
+	if len(objects) < 2 {
+		return nil
+	}
+	if _, complete := o.Body.Length(); complete {
+		return nil
+	}
+	for _, older := range objects {
+		if older == o || older.Head.Part != nil || !isWhole(older.Body) || !x.h.policy.Selects(older.Head, x.r.Header) {
+			continue
+		}
+		if use, _ := x.h.policy.Reuse(older.Head, x.r.Header, x.now); use == httpcache.UseStale {
+			return older
+		}
+	}
+	return nil
+}
+
+// selectFrom returns the whole object that the request selects. One that says on what
+// it varies comes before one that does not (RFC 9111 §4.1), and one in a language that
+// the request merely accepts after one that was asked for with the same words. Of
+// several that vary on different fields it is the most recent (§4).
 func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 	p := &x.h.policy
-	var plain, byLanguage *store.Object
+	var exact, plain, byLanguage *store.Object
 	for _, o := range objects {
 		switch {
-		case o.Head.Part != nil || !p.Selects(o.Head, x.r.Header):
+		case o.Head.Part != nil || exact != nil && slices.Equal(o.Head.Vary, exact.Head.Vary) || !p.Selects(o.Head, x.r.Header):
 		case len(objects) == 1:
 			return o
 		case len(o.Head.Vary) == 0:
 			plain = cmp.Or(plain, o)
 		case o.Head.Fields.Get("Content-Language") == "" || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header):
-			return o
+			if exact == nil || moreRecent(o, exact) {
+				exact = o
+			}
 		default:
 			byLanguage = cmp.Or(byLanguage, o)
 		}
 	}
-	return cmp.Or(byLanguage, plain)
+	return cmp.Or(exact, byLanguage, plain)
 }
 
 func (x *exchange) judge(o *store.Object) step {

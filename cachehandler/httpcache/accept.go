@@ -117,12 +117,7 @@ func normaliseCodings(members []weighted) ([]weighted, bool) {
 	star, identity, named := -1, -1, false
 	for i := range members {
 		m := &members[i]
-		switch {
-		case strings.EqualFold(m.name, "x-gzip"):
-			m.name = "gzip"
-		case strings.EqualFold(m.name, "x-compress"):
-			m.name = "compress"
-		}
+		m.name = codingName(m.name)
 		switch {
 		case m.name == "*":
 			star = m.q
@@ -146,6 +141,36 @@ func normaliseCodings(members []weighted) ([]weighted, bool) {
 		kept = append(kept, weighted{name: "identity"})
 	}
 	return kept, true
+}
+
+// codingName is the name of a coding that may be an alias (RFC 9110 §8.4.1).
+func codingName(name string) string {
+	switch {
+	case strings.EqualFold(name, "x-gzip"):
+		return "gzip"
+	case strings.EqualFold(name, "x-compress"):
+		return "compress"
+	}
+	return name
+}
+
+// excludesCoding reports that a request says with q=0 that it does not take a
+// coding (RFC 9110 §12.5.3). The normal form leaves such members out, so an
+// origin that sends the coding all the same, since it looks for names alone,
+// would have it stored for others who do not take it either.
+func excludesCoding(request http.Header, coding string) bool {
+	var buf [maxWeighted]weighted
+	members, ok := parseWeighted(buf[:0], request["Accept-Encoding"])
+	excluded := false
+	for _, m := range members {
+		switch {
+		case strings.EqualFold(codingName(m.name), codingName(coding)):
+			return ok && m.q == 0
+		case m.name == "*":
+			excluded = m.q == 0
+		}
+	}
+	return ok && excluded
 }
 
 // parseWeighted parses a list of tokens with an optional weight (RFC 9110

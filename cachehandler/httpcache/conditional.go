@@ -10,9 +10,10 @@ import (
 
 // Validate sets the conditional fields that validate s on the request to the
 // origin, replacing the client's own (§4.3.1), and takes Range away: what comes
-// is to be whole, unless the caller then asks for less. It reports false, and sets nothing, if s has no validator.
+// is to be whole, unless the caller then asks for less. It reports false, and sets nothing, if s has no validator
+// that the origin understands.
 func (s *Stored) Validate(request http.Header) bool {
-	if s.ETag == "" && s.LastModified.IsZero() {
+	if s.ETag == "" && s.LastModified.IsZero() || s.Is(Unmatched) {
 		return false
 	}
 	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "Range", "If-Range"} {
@@ -90,6 +91,10 @@ func (s *Stored) RangeApplies(request http.Header) bool {
 		return rest == "" && strongMatch(tag, s.ETag)
 	}
 	date, ok := parseDate(validator, s.ResponseTime)
-	return ok && !s.LastModified.IsZero() && date.Equal(s.LastModified) &&
-		!s.Date.Before(s.LastModified.Add(time.Second)) // strong, §8.8.2.2
+	return ok && date.Equal(s.LastModified) && s.modifiedStrongly()
+}
+
+// modifiedStrongly reports that Last-Modified is a strong validator (RFC 9110 §8.8.2.2).
+func (s *Stored) modifiedStrongly() bool {
+	return !s.LastModified.IsZero() && !s.Date.Before(s.LastModified.Add(time.Second))
 }

@@ -20,6 +20,9 @@ const (
 	ForAuthorized
 	// Immutable: it does not change while it is fresh (RFC 8246).
 	Immutable
+	// Unmatched: a 304 to its validators was about another response. It is not
+	// validated again.
+	Unmatched
 )
 
 // Stored is the frozen head of a stored response. It is immutable: every field
@@ -51,6 +54,13 @@ type Stored struct {
 
 // Is reports whether s has one of the flags.
 func (s *Stored) Is(f Flags) bool { return s.Flags&f != 0 }
+
+// Unmatch returns s as Unmatched.
+func (s *Stored) Unmatch() *Stored {
+	unmatched := *s
+	unmatched.Flags |= Unmatched
+	return &unmatched
+}
 
 func (r *response) freeze() *Stored {
 	s := &Stored{

@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,17 +22,24 @@ func Freshen(s *Stored, x *Exchange, p *Policy) (fresh *Stored, why Reason, ok b
 	if !validates(s, x.Header) {
 		return nil, OtherValidator, false
 	}
+	if isWeak(s.ETag) && hasLines(x.Header, "Etag") && !isWeak(x.Header["Etag"][0]) {
+		weak := *x
+		weak.Header = maps.Clone(x.Header)
+		delete(weak.Header, "Etag") // what is stored is not that, byte for byte
+		x = &weak
+	}
 	return update(s, x, p)
 }
 
-// FreshenHead is Freshen for a 200 to HEAD. If ok is false, s is no longer what
-// a GET would bring (or may no longer be stored) and is to be considered stale.
-func FreshenHead(s *Stored, x *Exchange, p *Policy) (fresh *Stored, why Reason, ok bool) {
+// FreshenHead is Freshen for a 200 to HEAD. length is that of the stored content,
+// which need not have been announced; -1 is not known. If ok is false, s is no longer
+// what a GET would bring (or may no longer be stored) and is to be considered stale.
+func FreshenHead(s *Stored, length int64, x *Exchange, p *Policy) (fresh *Stored, why Reason, ok bool) {
 	switch {
 	case x.Status != http.StatusOK || s.Status != http.StatusOK,
 		hasLines(x.Header, "Etag") && entityTag(x.Header["Etag"]) != s.ETag,
 		hasLines(x.Header, "Last-Modified") && !sameLastModified(s, x.Header),
-		hasLines(x.Header, "Content-Length") && firstLine(x.Header["Content-Length"]) != s.Fields.Get("Content-Length"):
+		hasLines(x.Header, "Content-Length") && (length < 0 || parseUnix(trimOWS(x.Header["Content-Length"][0])) != length):
 		return nil, OtherValidator, false
 	}
 	return update(s, x, p)
@@ -40,6 +48,10 @@ func FreshenHead(s *Stored, x *Exchange, p *Policy) (fresh *Stored, why Reason, 
 // validates reports that a 304 is about s (§4.3.4). A strong validator in it
 // has to be the same, a weak one has to correspond. With none at all the 304
 // answers the condition that named s.
+//
+// Servers that compress, such as nginx, make the tag of what they compress a weak one
+// and leave that of a 304 as it was. The strong validator that both then have is the
+// date.
 func validates(s *Stored, h http.Header) bool {
 	tag := entityTag(h["Etag"])
 	switch {
@@ -52,6 +64,8 @@ func validates(s *Stored, h http.Header) bool {
 		return sameLastModified(s, h)
 	case isWeak(tag):
 		return weakMatch(tag, s.ETag)
+	case isWeak(s.ETag):
+		return weakMatch(tag, s.ETag) && sameLastModified(s, h) && s.modifiedStrongly()
 	}
 	return strongMatch(tag, s.ETag)
 }

@@ -25,6 +25,10 @@ func TestFreshenSelects(t *testing.T) {
 		{"9111-4.3.4 same strong tag", "Etag: \"a\"", "Etag: \"a\"", true},
 		{"9111-4.3.4 another strong tag", "Etag: \"a\"", "Etag: \"b\"", false},
 		{"9111-4.3.4 strong tag, stored weak", "Etag: W/\"a\"", "Etag: \"a\"", false},
+		{"9111-4.3.4 strong tag, stored weak, same strong date", "Etag: W/\"a\"\n" + modified, "Etag: \"a\"\n" + modified, true},
+		{"9111-4.3.4 strong tag, stored weak, another date", "Etag: W/\"a\"\n" + modified, "Etag: \"a\"\n" + other, false},
+		{"9111-4.3.4 another strong tag, stored weak, same strong date", "Etag: W/\"a\"\n" + modified, "Etag: \"b\"\n" + modified, false},
+		{"9110-8.8.2.2 strong tag, stored weak, same weak date", "Etag: W/\"a\"\nLast-Modified: " + date(0), "Etag: \"a\"\nLast-Modified: " + date(0), false},
 		{"9111-4.3.4 same weak tag", "Etag: W/\"a\"", "Etag: W/\"a\"", true},
 		{"9111-4.3.4 weak tag, stored strong", "Etag: \"a\"", "Etag: W/\"a\"", true},
 		{"9111-4.3.4 another weak tag", "Etag: W/\"a\"", "Etag: W/\"b\"", false},
@@ -200,25 +204,29 @@ func TestFreshenHead(t *testing.T) {
 	modified := "Last-Modified: " + date(-100) + "\n"
 	tests := []struct {
 		name, stored string
+		length       int64
 		status       int
 		response     string
 		want         bool
 	}{
-		{"9111-4.3.5 same validators and length", "Etag: \"a\"\n" + modified + length, 200, "Etag: \"a\"\n" + modified + length, true},
-		{"9111-4.3.5 nothing received contradicts", "Etag: \"a\"\n" + length, 200, "X-Foo: 2", true},
-		{"9111-4.3.5 another tag", "Etag: \"a\"\n" + length, 200, "Etag: \"b\"", false},
-		{"9111-4.3.5 a tag, none stored", length, 200, "Etag: \"b\"", false},
-		{"9111-4.3.5 a weak tag", "Etag: \"a\"", 200, "Etag: W/\"a\"", false},
-		{"9111-4.3.5 another date", modified, 200, "Last-Modified: " + date(-50), false},
-		{"9111-4.3.5 another length", length, 200, "Content-Length: 35", false},
-		{"9111-4.3.5 another status", length, 410, "", false},
+		{"9111-4.3.5 same validators and length", "Etag: \"a\"\n" + modified + length, 36, 200, "Etag: \"a\"\n" + modified + length, true},
+		{"9111-4.3.5 nothing received contradicts", "Etag: \"a\"\n" + length, 36, 200, "X-Foo: 2", true},
+		{"9111-4.3.5 another tag", "Etag: \"a\"\n" + length, 36, 200, "Etag: \"b\"", false},
+		{"9111-4.3.5 a tag, none stored", length, 36, 200, "Etag: \"b\"", false},
+		{"9111-4.3.5 a weak tag", "Etag: \"a\"", 36, 200, "Etag: W/\"a\"", false},
+		{"9111-4.3.5 another date", modified, 36, 200, "Last-Modified: " + date(-50), false},
+		{"9111-4.3.5 another length", length, 36, 200, "Content-Length: 35", false},
+		{"9111-4.3.5 a length that was not announced", "Etag: \"a\"", 36, 200, length, true},
+		{"9111-4.3.5 another length than came", "Etag: \"a\"", 35, 200, length, false},
+		{"9111-4.3.5 a length, and not all has come", "Etag: \"a\"", -1, 200, length, false},
+		{"9111-4.3.5 another status", length, 36, 410, "", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := mustStore(t, fresh+tt.stored)
 			x := notModified("Cache-Control: max-age=1000\n" + tt.response)
 			x.Method, x.Status = http.MethodHead, tt.status
-			got, why, ok := FreshenHead(s, x, &Policy{})
+			got, why, ok := FreshenHead(s, tt.length, x, &Policy{})
 			if ok != tt.want {
 				t.Fatalf("FreshenHead: %v (%v), want %v", ok, why, tt.want)
 			}

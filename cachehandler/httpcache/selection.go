@@ -41,11 +41,15 @@ func (r *response) byVary() Reason {
 	return None
 }
 
-// byCoding: content that is coded is for those who accept the coding. What is
-// coded with a dictionary is for those who have it (RFC 9842 §6.2), so it needs
-// Vary on it, and on the coding, which no option takes away here.
+// byCoding: content that is coded is for those who accept the coding; what is sent
+// to one who does not is for nobody. What is coded with a dictionary is for those
+// who have it (RFC 9842 §6.2), so it needs Vary on it, and on the coding, which no
+// option takes away here.
 func (r *response) byCoding(coding string) Reason {
 	const accept, dictionary = "Accept-Encoding", "Available-Dictionary"
+	if excludesCoding(r.RequestHeader, coding) {
+		return VaryAny
+	}
 	if (strings.EqualFold(coding, "dcb") || strings.EqualFold(coding, "dcz")) &&
 		(!containsName(r.vary, dictionary) || containsName(r.policy.VaryIgnore, accept)) {
 		return VaryAny

@@ -83,7 +83,7 @@ func (r *response) byStatus() Reason {
 	switch {
 	case r.Status == http.StatusPartialContent:
 		return r.byPart()
-	case r.Status < 200 || r.Status > 599 || aboutTheRequest(r.Status):
+	case r.Status < 200 || r.Status > 599 || AboutTheRequest(r.Status):
 		return StatusNotCacheable
 	case r.Status >= 400 && isOdd(r.RequestHeader):
 		return StatusNotCacheable
@@ -95,10 +95,11 @@ func (r *response) byStatus() Reason {
 
 const methodQuery = "QUERY"
 
-// aboutTheRequest reports a status that depends on fields or content of the
+// AboutTheRequest reports a status that depends on fields or content of the
 // request which no key holds, or that its RFC forbids to store (RFC 6585: 428,
-// 429, 431, 511; RFC 3229 §10.4.1: 226, which is a difference only).
-func aboutTheRequest(status int) bool {
+// 429, 431, 511; RFC 3229 §10.4.1: 226, which is a difference only). It says
+// nothing about a response that is stored.
+func AboutTheRequest(status int) bool {
 	switch status {
 	case http.StatusIMUsed, http.StatusNotModified,
 		http.StatusNotAcceptable, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusLengthRequired,
