@@ -109,18 +109,20 @@ func (t *hashTable) fits(members []*member) bool {
 // next in the key's order that is a candidate and has room. If none has, the load
 // is not bounded; if all that are left are starting slowly, they do not.
 func (t *hashTable) pick(key uint64, c *choice, bound float64) int {
-	total, sum := c.load()
-	i := t.pickWhere(key, c, func(one pick.Candidate, full float64) bool {
-		return (bound == 0 || one.RIF < hashing.Capacity(bound, total, one.Weight, sum)) &&
-			hashing.Within(key, one.Weight/full)
-	})
-	if i < 0 {
-		i = t.pickWhere(key, c, func(one pick.Candidate, full float64) bool { return hashing.Within(key, one.Weight/full) })
+	warm := func(one pick.Candidate, full float64) bool { return hashing.Within(key, one.Weight/full) }
+	if bound > 0 {
+		total, sum := c.load()
+		i := t.pickWhere(key, c, func(one pick.Candidate, full float64) bool {
+			return one.RIF < hashing.Capacity(bound, total, one.Weight, sum) && warm(one, full)
+		})
+		if i >= 0 {
+			return i
+		}
 	}
-	if i < 0 {
-		i = t.pickWhere(key, c, func(pick.Candidate, float64) bool { return true })
+	if i := t.pickWhere(key, c, warm); i >= 0 {
+		return i
 	}
-	return i
+	return t.pickWhere(key, c, func(pick.Candidate, float64) bool { return true })
 }
 
 // pickWhere asks accept about each candidate in the key's order; full is its weight
