@@ -178,12 +178,16 @@ func (p *publishedCurve) store(c *curve, now, decay time.Duration) {
 	var values [buckets]float32
 	samples := c.fit(now, decay, &values)
 	for b, v := range values {
-		if bits := math.Float32bits(v); p.values[b].Load() != bits {
-			p.values[b].Store(bits)
-		}
+		publishFloat(&p.values[b], v)
 	}
-	if bits := math.Float32bits(samples); p.samples.Load() != bits {
-		p.samples.Store(bits)
+	publishFloat(&p.samples, samples)
+}
+
+// publishFloat stores a value that changed: what did not is left in the caches of
+// other CPUs.
+func publishFloat(to *atomic.Uint32, v float32) {
+	if bits := math.Float32bits(v); to.Load() != bits {
+		to.Store(bits)
 	}
 }
 

@@ -149,9 +149,7 @@ func (h *Host) learnSuccess(now time.Duration, k Kind) {
 		return
 	}
 	s := max(h.success.shrunk(now, h.cfg.Decay, 1), 1e-3)
-	if bits := math.Float32bits(1 + failureCost*(1-s)/s); bits != h.factor.Load() {
-		h.factor.Store(bits)
-	}
+	publishFloat(&h.factor, 1+failureCost*(1-s)/s)
 }
 
 // scheduleTrial says when a trial may leave, should the host look bad: at once
