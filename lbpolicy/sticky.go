@@ -118,8 +118,9 @@ func (p *Sticky) Provision(ctx caddy.Context) (err error) {
 		p.balancer.tap.observers = append(p.balancer.tap.observers, learnt)
 		p.sessions = learnt
 	} else {
-		p.sessions = p.newCookie(ctx)
-		cookies.Store(p, struct{}{})
+		k := p.newCookie(ctx)
+		cookies.Store(k, &p.balancer.members)
+		p.sessions = k
 	}
 	p.fallback, err = p.balancer.loadGuest(ctx, p, "FallbackRaw", &p.FallbackRaw)
 	return err
@@ -170,10 +171,12 @@ func checkWord(option, word string, words ...string) error {
 
 // Cleanup implements caddy.CleanerUpper.
 func (p *Sticky) Cleanup() error {
-	if l, ok := p.sessions.(*learnt); ok {
-		l.release()
+	switch s := p.sessions.(type) {
+	case *learnt:
+		s.release()
+	case *cookie:
+		cookies.Delete(s)
 	}
-	cookies.Delete(p)
 	return p.balancer.cleanup()
 }
 

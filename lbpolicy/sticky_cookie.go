@@ -103,8 +103,8 @@ func (k *cookie) settle(c *choice, m *member, r *http.Request, w http.ResponseWr
 	http.SetCookie(w, &set)
 }
 
-// cookies are the policies in use that have a cookie of their own.
-var cookies sync.Map // *Sticky → struct{}
+// cookies are those in use, of all policies, and the members each leads to.
+var cookies sync.Map // *cookie → *members
 
 // others returns the tokens in the request's cookie that belong to other policies, with
 // other upstreams. What belongs to none is left out: forged, or of an upstream that
@@ -114,14 +114,13 @@ func (k *cookie) others(c *choice, r *http.Request) (tokens []string) {
 		if c.balancer.members.any(func(m *member) bool { return k.names(token, m) }) {
 			continue
 		}
-		cookies.Range(func(p, _ any) bool {
-			other := p.(*Sticky)
-			o := other.sessions.(*cookie)
+		cookies.Range(func(other, of any) bool {
+			o := other.(*cookie)
 			if o == k || o.name != k.name {
 				return true
 			}
 			o.key() // may have to ask the storage: not while the members are locked
-			if other.balancer.members.any(func(m *member) bool { return o.names(token, m) }) {
+			if of.(*members).any(func(m *member) bool { return o.names(token, m) }) {
 				tokens = append(tokens, token)
 				return false
 			}
