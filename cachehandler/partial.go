@@ -16,8 +16,8 @@ import (
 //   - that a request for a range never has more fetched than that range, unless
 //     fill_range_up_to says so: small ranges cost the origin little;
 //   - that the origin is asked for what is missing, if that is one stretch of
-//     bytes, and if a strong validator says that it is of the same
-//     representation (RFC 9110 §15.3.7.3).
+//     bytes, which is put together with the part only if a strong validator says
+//     that it is of the same representation (RFC 9110 §15.3.7.3).
 //
 // A part is an object like any other, whose body holds the bytes of its range.
 // Where the origin gives what is missing, the object that is filled begins as
@@ -33,8 +33,11 @@ type portion struct {
 // askFor makes a request for the whole one for the portion.
 func (p *portion) askFor(request http.Header) {
 	request["Range"] = []string{p.field}
-	if p.base != nil {
-		request["If-Range"] = []string{p.base.Head.StrongValidator()}
+	if p.base == nil {
+		return
+	}
+	if validator := p.base.Head.StrongValidator(); validator != "" {
+		request["If-Range"] = []string{validator}
 	}
 }
 

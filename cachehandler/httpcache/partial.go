@@ -214,11 +214,11 @@ type Rest struct {
 }
 
 // Rest returns it where it is worth asking for: one stretch of bytes at one end
-// of s, which has the rest and a strong validator to ask with. It is never more
-// than the request asks for.
+// of s, which has the others and may be completed. It is never more than the
+// request asks for.
 func (s *Stored) Rest(request http.Header) (Rest, bool) {
 	from, to, ok := s.wanted(request)
-	if !ok || s.StrongValidator() == "" {
+	if !ok || !s.completable(request) {
 		return Rest{}, false
 	}
 	p := s.Part
@@ -233,6 +233,17 @@ func (s *Stored) Rest(request http.Header) (Rest, bool) {
 		return Rest{rangeField(from, p.Start-1), p.Start - from}, true
 	}
 	return Rest{}, false
+}
+
+// completable reports a part of which the rest may be asked for: one with a strong
+// validator to ask with (§3.4), or, for a client that wants the whole, one that is
+// its beginning and has no validator at all. That has one answer of use, the
+// whole: [Extend] refuses a part, whereupon s is dropped, so it is asked once.
+func (s *Stored) completable(request http.Header) bool {
+	if s.StrongValidator() != "" {
+		return true
+	}
+	return s.ETag == "" && s.LastModified.IsZero() && s.Part.Start == 0 && !hasLines(request, "Range")
 }
 
 // wanted are the bytes [from, to) of the representation of s that a request
