@@ -132,6 +132,7 @@ var rules = []rule{
 	{"./filter/probes", nil, "a list and how to look something up in it"},
 	{"./filter/framing", nil, "a pure function of a request"},
 	{followed, []string{"*"}, "routes are Caddy's; it knows no handler of ours"},
+	{asked, []string{"*"}, "the admin endpoint is Caddy's; it knows no command of ours"},
 	{"./filter/leak", nil, "which fields leak, and how validators are sealed, are pure questions"},
 	{"./filter/rewrite", nil, "rewriting is pure: strings in, strings out"},
 	{"./internal/...", []string{"./...", "*"}, "tests and tools may look at everything"},
@@ -196,7 +197,7 @@ func arrows(pkg string, imports []string, test bool) []string {
 	for _, imp := range imports {
 		switch {
 		case standard(imp):
-		case imp == followed && slices.Contains(followers, pkg):
+		case slices.Contains(product[imp], pkg):
 		case !test && strings.HasPrefix(imp, "./internal") && !mayUseInternal(pkg),
 			!test && strings.HasPrefix(imp, "./cmd"),
 			!test && !slices.ContainsFunc(r.may, func(entry string) bool { return covers(entry, imp) }),
@@ -234,11 +235,18 @@ func sibling(pkg, imp string) bool {
 	return a >= 0 && b >= 0 && a != b
 }
 
-// What explains a configuration follows a request through its routes; that is the
-// one internal package that is part of the product.
-const followed = "./internal/route"
+// The internal packages that are part of the product, and who may use them: what
+// explains a configuration follows a request through its routes, and commands
+// ask the admin endpoint.
+var product = map[string][]string{
+	followed: {"./cachehandler", "./filter"},
+	asked:    {"./cachehandler", "./filter", "./lbpolicy"},
+}
 
-var followers = []string{"./cachehandler", "./filter"}
+const (
+	followed = "./internal/route"
+	asked    = "./internal/admin"
+)
 
 func mayUseInternal(pkg string) bool {
 	return covers("./internal/...", pkg) || covers("./cmd/...", pkg) || covers("./examples/...", pkg)
@@ -325,6 +333,8 @@ func TestArrowsRefuse(t *testing.T) {
 		{"./cachehandler", "./internal/route", false, false},
 		{"./cachehandler/store", "./internal/route", false, true},
 		{"./internal/route", "./filter", false, true},
+		{"./lbpolicy", "./internal/admin", false, false},
+		{"./lbpolicy/pick", "./internal/admin", false, true},
 		{"./cachehandler/httpcache", "net/http", false, false},
 		{"./cachehandler/httpcache", "github.com/dunglas/httpsfv", false, false},
 		{"./cachehandler/httpcache", "github.com/caddyserver/caddy/v2", false, true},

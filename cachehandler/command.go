@@ -1,17 +1,15 @@
 package cachehandler
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
-	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-portico/portico/internal/admin"
 	"github.com/caddy-portico/portico/internal/route"
 )
 
@@ -29,10 +27,7 @@ the file of --config, or the default.`,
 }
 
 func setUpCommand(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringP("config", "c", "", "Configuration file to use to parse the admin address, if --address is not used")
-	cmd.PersistentFlags().StringP("adapter", "a", "", "Name of config adapter to apply (when --config is used)")
-	cmd.PersistentFlags().StringP("address", "", "", "The address to use to reach the admin API endpoint, if not the default")
-	cmd.PersistentFlags().BoolP("json", "", false, "Print the answer of the admin endpoint as it is")
+	admin.SetFlags(cmd)
 	cmd.AddCommand(explainCommand(), statsCommand())
 }
 
@@ -53,11 +48,11 @@ Nothing is changed, and the origin is not asked.`,
 			query := url.Values{"url": args}
 			query["header"], _ = cmd.Flags().GetStringArray("header")
 			for parameter, flag := range map[string]string{"method": "method", "remote_ip": "remote-ip"} {
-				if value, _ := cmd.Flags().GetString(flag); value != "" {
+				if value := admin.Flag(cmd, flag); value != "" {
 					query.Set(parameter, value)
 				}
 			}
-			return ask(cmd, "/response_cache/explain", query, printExplanation)
+			return admin.Ask(cmd, admin.Form("/response_cache/explain", query), admin.Answer(printExplanation))
 		},
 	}
 	cmd.Flags().StringArrayP("header", "H", nil, "A field of the request; may be given more than once")
@@ -72,46 +67,17 @@ func statsCommand() *cobra.Command {
 		Short: "Says what the stores hold",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return ask(cmd, "/response_cache/stats", nil, printStats)
+			return admin.Ask(cmd, admin.Question{Path: "/response_cache/stats"}, admin.Answer(printStats))
 		},
 	}
 }
 
-// ask prints what the admin endpoint answers. What is asked goes into a form and
-// not into the URL, which the endpoint logs: there may be a cookie in it.
-func ask(cmd *cobra.Command, path string, form url.Values, print func(io.Writer, io.Reader) error) error {
-	flag := func(name string) string {
-		value, _ := cmd.Flags().GetString(name)
-		return value
-	}
-	address, err := caddycmd.DetermineAdminAPIAddress(flag("address"), nil, flag("config"), flag("adapter"))
-	if err != nil {
-		return fmt.Errorf("finding the admin endpoint: %w", err)
-	}
-	method, header, body := http.MethodGet, http.Header{}, io.Reader(nil)
-	if form != nil {
-		method, body = http.MethodPost, strings.NewReader(form.Encode())
-		header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	res, err := caddycmd.AdminAPIRequest(address, method, path, header, body)
-	if err != nil {
-		return fmt.Errorf("asking the admin endpoint: %w", err)
-	}
-	defer res.Body.Close()
-	if raw, _ := cmd.Flags().GetBool("json"); raw {
-		_, err = io.Copy(cmd.OutOrStdout(), res.Body)
-		return err
-	}
-	return print(cmd.OutOrStdout(), res.Body)
+// allStats is the answer of GET /response_cache/stats.
+type allStats struct {
+	Stores []storeStats `json:"stores"`
 }
 
-func printStats(w io.Writer, answer io.Reader) error {
-	var all struct {
-		Stores []storeStats `json:"stores"`
-	}
-	if err := json.NewDecoder(answer).Decode(&all); err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
-	}
+func printStats(w io.Writer, all allStats) error {
 	for _, s := range all.Stores {
 		fmt.Fprintf(w, "%s (%s): %d responses in %s of %s, %d dropped to make room\n", s.Store, s.Tier, s.Objects,
 			humanize.IBytes(uint64(max(0, s.Bytes))), humanize.IBytes(uint64(max(0, s.Budget))), s.Evictions)

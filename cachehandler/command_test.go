@@ -3,26 +3,11 @@ package cachehandler
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
+	"github.com/caddy-portico/portico/internal/admin/admintest"
 )
-
-// runCommand runs "caddy cache …" against an admin endpoint.
-func runCommand(t *testing.T, admin http.HandlerFunc, args ...string) (string, error) {
-	t.Helper()
-	server := httptest.NewServer(admin)
-	defer server.Close()
-	cmd := &cobra.Command{Use: "cache", SilenceErrors: true, SilenceUsage: true}
-	setUpCommand(cmd)
-	var out strings.Builder
-	cmd.SetOut(&out)
-	cmd.SetArgs(append(args, "--address", server.Listener.Addr().String()))
-	err := cmd.Execute()
-	return out.String(), err
-}
 
 func TestCommandExplain(t *testing.T) {
 	h := newHandler(t)
@@ -30,7 +15,7 @@ func TestCommandExplain(t *testing.T) {
 	serve(t, h, r("Accept-Language: de"), answer("hello", "Cache-Control: max-age=600", "Vary: Accept-Language", "Surrogate-Key: one", `Cache-Groups: "g"`))
 	serve(t, h, r("Cookie: a=b"), answer("mine", "Cache-Control: private"))
 
-	out, err := runCommand(t, func(w http.ResponseWriter, asked *http.Request) {
+	out, err := admintest.Run(t, setUpCommand, func(w http.ResponseWriter, asked *http.Request) {
 		if err := asked.ParseForm(); err != nil || asked.Method != http.MethodPost || asked.URL.RawQuery != "" {
 			t.Errorf("asked with %s %s (%v): the log of the endpoint has its URLs", asked.Method, asked.URL, err)
 		}
@@ -68,7 +53,7 @@ func TestCommandExplain(t *testing.T) {
 }
 
 func TestCommandJSON(t *testing.T) {
-	out, err := runCommand(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"as":"it is"}`)) },
+	out, err := admintest.Run(t, setUpCommand, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"as":"it is"}`)) },
 		"explain", "http://example.com/", "--json")
 	if out != `{"as":"it is"}` || err != nil {
 		t.Errorf("printed %q, %v", out, err)
@@ -76,7 +61,7 @@ func TestCommandJSON(t *testing.T) {
 }
 
 func TestCommandStats(t *testing.T) {
-	out, err := runCommand(t, func(w http.ResponseWriter, r *http.Request) {
+	out, err := admintest.Run(t, setUpCommand, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet || r.URL.Path != "/response_cache/stats" {
 			t.Errorf("asked %s %s", r.Method, r.URL)
 		}
@@ -89,16 +74,16 @@ func TestCommandStats(t *testing.T) {
 
 func TestCommandFails(t *testing.T) {
 	refuses := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"no"}`, http.StatusBadRequest) }
-	if _, err := runCommand(t, refuses, "explain", "x"); err == nil || !strings.Contains(err.Error(), "no") {
+	if _, err := admintest.Run(t, setUpCommand, refuses, "explain", "x"); err == nil || !strings.Contains(err.Error(), "no") {
 		t.Errorf("error = %v, want the endpoint's", err)
 	}
 	nonsense := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }
 	for _, command := range [][]string{{"explain", "x"}, {"stats"}} {
-		if _, err := runCommand(t, nonsense, command...); err == nil {
+		if _, err := admintest.Run(t, setUpCommand, nonsense, command...); err == nil {
 			t.Errorf("%v: no error for an answer that is none", command)
 		}
 	}
-	if _, err := runCommand(t, nonsense, "explain"); err == nil {
+	if _, err := admintest.Run(t, setUpCommand, nonsense, "explain"); err == nil {
 		t.Error("explain without a URL: no error")
 	}
 }

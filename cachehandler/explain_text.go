@@ -1,7 +1,6 @@
 package cachehandler
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -10,11 +9,7 @@ import (
 
 // This file writes an explanation for people.
 
-func printExplanation(w io.Writer, answer io.Reader) error {
-	var e explanation
-	if err := json.NewDecoder(answer).Decode(&e); err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
-	}
+func printExplanation(w io.Writer, e explanation) error {
 	p := printer{w}
 	p.line(0, "%s %s", e.Method, e.URL)
 	for _, v := range e.Handlers {

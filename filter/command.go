@@ -1,8 +1,6 @@
 package filter
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-portico/portico/filter/list"
+	"github.com/caddy-portico/portico/internal/admin"
 	"github.com/caddy-portico/portico/internal/route"
 )
 
@@ -35,34 +34,31 @@ the file of --config, or the default.`,
 }
 
 func setUpCommand(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringP("config", "c", "", "Configuration file to use to parse the admin address, if --address is not used")
-	cmd.PersistentFlags().StringP("adapter", "a", "", "Name of config adapter to apply (when --config is used)")
-	cmd.PersistentFlags().StringP("address", "", "", "The address to use to reach the admin API endpoint, if not the default")
-	cmd.PersistentFlags().BoolP("json", "", false, "Print the answer of the admin endpoint as it is")
+	admin.SetFlags(cmd)
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "bans", Short: "Lists who is banned, those first whose ban ends first", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				return askAdmin(cmd, question{path: "/bans", print: printBans})
+				return admin.Ask(cmd, admin.Question{Path: adminPath + "/bans"}, admin.Answer(printBans))
 			},
 		},
 		banCommand(),
 		&cobra.Command{
 			Use: "unban <address or range>", Short: "Lifts a ban", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return askAdmin(cmd, question{method: http.MethodDelete, path: "/bans/" + url.PathEscape(args[0]), print: nothing})
+				return admin.Ask(cmd, admin.Question{Method: http.MethodDelete, Path: adminPath + "/bans/" + url.PathEscape(args[0])}, nothing)
 			},
 		},
 		&cobra.Command{
 			Use: "lists", Short: "Shows the state of address lists and databases", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				return askAdmin(cmd, question{path: "/lists", print: printLists})
+				return admin.Ask(cmd, admin.Question{Path: adminPath + "/lists"}, admin.Answer(printLists))
 			},
 		},
 		&cobra.Command{
 			Use: "top", Short: "Shows why and whose requests are blocked most", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				return askAdmin(cmd, question{path: "/top", print: printTop})
+				return admin.Ask(cmd, admin.Question{Path: adminPath + "/top"}, admin.Answer(printTop))
 			},
 		},
 		testCommand(),
@@ -73,11 +69,13 @@ func banCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "ban <address or range> [--for <duration>] [--reason <text>]", Short: "Bans an address or a range", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			body, err := json.Marshal(banRequest{Address: args[0], For: flag(cmd, "for"), Reason: flag(cmd, "reason")})
+			q, err := admin.JSON(http.MethodPost, adminPath+"/bans", banRequest{
+				Address: args[0], For: admin.Flag(cmd, "for"), Reason: admin.Flag(cmd, "reason"),
+			})
 			if err != nil {
 				return err
 			}
-			return askAdmin(cmd, question{method: http.MethodPost, path: "/bans", kind: "application/json", body: string(body), print: printBan})
+			return admin.Ask(cmd, q, admin.Answer(printBan))
 		},
 	}
 	cmd.Flags().StringP("for", "", "1h", "How long, such as 30m, 12h or 7d")
@@ -99,13 +97,11 @@ it. Nothing is counted, nobody is banned, and the origin is not asked.`,
 			form := url.Values{"url": args}
 			form["header"], _ = cmd.Flags().GetStringArray("header")
 			for _, name := range []string{"method", "client"} {
-				if value := flag(cmd, name); value != "" {
+				if value := admin.Flag(cmd, name); value != "" {
 					form.Set(name, value)
 				}
 			}
-			return askAdmin(cmd, question{
-				method: http.MethodPost, path: "/test", kind: "application/x-www-form-urlencoded", body: form.Encode(), print: printTest,
-			})
+			return admin.Ask(cmd, admin.Form(adminPath+"/test", form), admin.Answer(printTest))
 		},
 	}
 	cmd.Flags().StringArrayP("header", "H", nil, "A field of the request; may be given more than once")
@@ -114,62 +110,9 @@ it. Nothing is counted, nobody is banned, and the origin is not asked.`,
 	return cmd
 }
 
-func flag(cmd *cobra.Command, name string) string {
-	value, _ := cmd.Flags().GetString(name)
-	return value
-}
-
-// A question is a request to the admin endpoint, and how its answer is printed.
-// What may be a secret goes into the body and not into the path, which the
-// endpoint logs.
-type question struct {
-	method, path, kind, body string
-	print                    func(io.Writer, []byte) error
-}
-
-func askAdmin(cmd *cobra.Command, q question) error {
-	address, err := caddycmd.DetermineAdminAPIAddress(flag(cmd, "address"), nil, flag(cmd, "config"), flag(cmd, "adapter"))
-	if err != nil {
-		return fmt.Errorf("finding the admin endpoint: %w", err)
-	}
-	method, header := q.method, http.Header{}
-	if method == "" {
-		method = http.MethodGet
-	}
-	if q.kind != "" {
-		header.Set("Content-Type", q.kind)
-	}
-	res, err := caddycmd.AdminAPIRequest(address, method, adminPath+q.path, header, strings.NewReader(q.body))
-	if err != nil {
-		return fmt.Errorf("asking the admin endpoint: %w", err)
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
-	}
-	if raw, _ := cmd.Flags().GetBool("json"); raw {
-		_, err = cmd.OutOrStdout().Write(answer)
-		return err
-	}
-	return q.print(cmd.OutOrStdout(), answer)
-}
-
 func nothing(io.Writer, []byte) error { return nil }
 
-// decode reads an answer.
-func decode(answer []byte, to any) error {
-	if err := json.NewDecoder(bytes.NewReader(answer)).Decode(to); err != nil {
-		return fmt.Errorf("reading the answer: %w", err)
-	}
-	return nil
-}
-
-func printBans(w io.Writer, answer []byte) error {
-	var bans []banState
-	if err := decode(answer, &bans); err != nil {
-		return err
-	}
+func printBans(w io.Writer, bans []banState) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ADDRESS\tUNTIL\tBY\tREASON")
 	for _, b := range bans {
@@ -182,20 +125,12 @@ func printBans(w io.Writer, answer []byte) error {
 	return table.Flush()
 }
 
-func printBan(w io.Writer, answer []byte) error {
-	var b banState
-	if err := decode(answer, &b); err != nil {
-		return err
-	}
+func printBan(w io.Writer, b banState) error {
 	_, err := fmt.Fprintf(w, "%s is banned until %s\n", b.Address, b.Until.Format(time.RFC3339))
 	return err
 }
 
-func printLists(w io.Writer, answer []byte) error {
-	var all listsState
-	if err := decode(answer, &all); err != nil {
-		return err
-	}
+func printLists(w io.Writer, all listsState) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "LIST\tSOURCE\tRANGES\tCHECKED\tSTATE")
 	for _, l := range all.Lists {
@@ -231,11 +166,7 @@ func when(t time.Time) string {
 	return t.Format(time.RFC3339)
 }
 
-func printTop(w io.Writer, answer []byte) error {
-	var all topState
-	if err := decode(answer, &all); err != nil {
-		return err
-	}
+func printTop(w io.Writer, all topState) error {
 	fmt.Fprintf(w, "%d requests blocked since %s\n", all.Blocked, all.Began.Format(time.RFC3339))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, r := range all.Reasons {
@@ -248,11 +179,7 @@ func printTop(w io.Writer, answer []byte) error {
 	return table.Flush()
 }
 
-func printTest(w io.Writer, answer []byte) error {
-	var e explanation
-	if err := decode(answer, &e); err != nil {
-		return err
-	}
+func printTest(w io.Writer, e explanation) error {
 	fmt.Fprintf(w, "%s %s from %s\n", e.Method, e.URL, e.Client)
 	for _, h := range e.Handlers {
 		h.print(w)

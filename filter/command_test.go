@@ -3,26 +3,11 @@ package filter
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
+	"github.com/caddy-portico/portico/internal/admin/admintest"
 )
-
-// runCommand runs "caddy filter …" against an admin endpoint.
-func runCommand(t *testing.T, admin http.HandlerFunc, args ...string) (string, error) {
-	t.Helper()
-	server := httptest.NewServer(admin)
-	defer server.Close()
-	cmd := &cobra.Command{Use: "filter", SilenceErrors: true, SilenceUsage: true}
-	setUpCommand(cmd)
-	var out strings.Builder
-	cmd.SetOut(&out)
-	cmd.SetArgs(append(args, "--address", server.Listener.Addr().String()))
-	err := cmd.Execute()
-	return out.String(), err
-}
 
 // Each command asks for one thing and prints the answer for people.
 func TestCommands(t *testing.T) {
@@ -73,7 +58,7 @@ func TestCommands(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var asked string
-			out, err := runCommand(t, func(w http.ResponseWriter, r *http.Request) {
+			out, err := admintest.Run(t, setUpCommand, func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
 				asked = r.Method + " " + r.URL.RequestURI() + " " + string(body)
 				if r.URL.RawPath != "" {
@@ -97,7 +82,7 @@ func TestCommands(t *testing.T) {
 // A refusal is an error that says what the endpoint said.
 func TestCommandRefused(t *testing.T) {
 	for _, args := range [][]string{{"bans"}, {"ban", "nonsense"}, {"unban", "192.0.2.1"}, {"lists"}, {"top"}, {"test", "nonsense"}} {
-		_, err := runCommand(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, err := admintest.Run(t, setUpCommand, func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, `{"error":"the reason"}`, http.StatusNotFound)
 		}, args...)
 		if err == nil || !strings.Contains(err.Error(), "the reason") {
@@ -105,7 +90,7 @@ func TestCommandRefused(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"ban"}, {"unban"}, {"unban", "a", "b"}, {"bans", "a"}, {"test"}, {"nonsense", "--nonsense"}} {
-		if _, err := runCommand(t, func(http.ResponseWriter, *http.Request) { t.Errorf("%v was asked", args) }, args...); err == nil {
+		if _, err := admintest.Run(t, setUpCommand, func(http.ResponseWriter, *http.Request) { t.Errorf("%v was asked", args) }, args...); err == nil {
 			t.Errorf("%v is no error", args)
 		}
 	}

@@ -1,20 +1,18 @@
 package lbpolicy
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"text/tabwriter"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-portico/portico/internal/admin"
 )
 
 func init() {
@@ -29,53 +27,64 @@ configuration any more or Caddy is stopped.
 
 An address is written as in the configuration, such as 10.0.0.5:8080.
 `,
-		CobraFunc: commands,
+		CobraFunc: setUpCommand,
 	})
 }
 
-func commands(cmd *cobra.Command) {
-	list := &cobra.Command{
-		Use:   "list [--json] [--address <interface>] [--config <path> [--adapter <name>]]",
-		Short: "Lists the upstreams with latency, requests in flight, success rate, weight, drain and ejection",
-		Args:  cobra.NoArgs,
-		RunE:  caddycmd.WrapCommandFuncForCobra(listUpstreams),
-	}
-	list.Flags().Bool("json", false, "Print JSON instead of a table")
-	weight := &cobra.Command{
-		Use:   "weight <upstream> <n>|default [--address <interface>] [--config <path> [--adapter <name>]]",
-		Short: "Sets the weight of an upstream, or sets it back to what is configured",
-		Args:  cobra.ExactArgs(2),
-		RunE:  caddycmd.WrapCommandFuncForCobra(setWeight),
-	}
+func setUpCommand(cmd *cobra.Command) {
+	admin.SetFlags(cmd)
 	drain := &cobra.Command{
-		Use:   "drain <upstream> [--off] [--address <interface>] [--config <path> [--adapter <name>]]",
+		Use:   "drain <upstream> [--off]",
 		Short: "Lets an upstream finish its requests and sticky sessions, and gives it no new ones",
 		Args:  cobra.ExactArgs(1),
-		RunE:  caddycmd.WrapCommandFuncForCobra(setDrain),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			off, _ := cmd.Flags().GetBool("off")
+			return patchUpstream(cmd, args[0], map[string]any{"drain": !off})
+		},
 	}
 	drain.Flags().Bool("off", false, "Give it new requests again")
-	for _, c := range []*cobra.Command{list, weight, drain} {
-		c.Flags().StringP("address", "", "", "The address of the admin API, if it is neither the default nor in the config")
-		c.Flags().StringP("config", "c", "", "Configuration file to find the admin API in")
-		c.Flags().StringP("adapter", "a", "", "Name of the config adapter to apply to it")
-		cmd.AddCommand(c)
-	}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use:   "list",
+			Short: "Lists the upstreams with latency, requests in flight, success rate, weight, drain and ejection",
+			Args:  cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return admin.Ask(cmd, admin.Question{Path: upstreamsPath}, admin.Answer(printStates))
+			},
+		},
+		&cobra.Command{
+			Use:   "weight <upstream> <n>|default",
+			Short: "Sets the weight of an upstream, or sets it back to what is configured",
+			Args:  cobra.ExactArgs(2),
+			RunE:  setWeight,
+		},
+		drain,
+	)
 }
 
-func listUpstreams(fl caddycmd.Flags) (int, error) {
-	body, err := callAdmin(fl, http.MethodGet, "", nil)
+func setWeight(cmd *cobra.Command, args []string) error {
+	change := map[string]any{"weight": nil} // the configured one
+	if args[1] != "default" {
+		weight, err := integer(0, maxWeight)(args[1])
+		if err != nil {
+			return fmt.Errorf("weight: %w", err)
+		}
+		change["weight"] = weight
+	}
+	return patchUpstream(cmd, args[0], change)
+}
+
+func patchUpstream(cmd *cobra.Command, address string, change map[string]any) error {
+	if address == "" {
+		return errors.New("expected the address of an upstream")
+	}
+	q, err := admin.JSON(http.MethodPatch, upstreamsPath+"/"+url.PathEscape(address), change)
 	if err != nil {
-		return caddy.ExitCodeFailedStartup, err
+		return err
 	}
-	if fl.Bool("json") {
-		_, err := os.Stdout.Write(body)
-		return caddy.ExitCodeSuccess, err
-	}
-	var states []upstreamState
-	if err := json.Unmarshal(body, &states); err != nil {
-		return caddy.ExitCodeFailedStartup, fmt.Errorf("decoding the answer: %w", err)
-	}
-	return caddy.ExitCodeSuccess, printStates(os.Stdout, states)
+	return admin.Ask(cmd, q, admin.Answer(func(w io.Writer, state upstreamState) error {
+		return printStates(w, []upstreamState{state})
+	}))
 }
 
 func printStates(w io.Writer, states []upstreamState) error {
@@ -100,52 +109,4 @@ func (s *upstreamState) inWords() string {
 		return fmt.Sprintf("ejected until %s (%s)", s.Ejected.Until.Format(time.TimeOnly), s.Ejected.Reason)
 	}
 	return "in"
-}
-
-func setWeight(fl caddycmd.Flags) (int, error) {
-	weight := fl.Arg(1)
-	if weight == "default" {
-		weight = "null"
-	} else if _, err := integer(0, maxWeight)(weight); err != nil {
-		return caddy.ExitCodeFailedStartup, fmt.Errorf("weight: %w", err)
-	}
-	return patchUpstream(fl, fmt.Sprintf(`{"weight":%s}`, weight))
-}
-
-func setDrain(fl caddycmd.Flags) (int, error) {
-	return patchUpstream(fl, fmt.Sprintf(`{"drain":%t}`, !fl.Bool("off")))
-}
-
-func patchUpstream(fl caddycmd.Flags, change string) (int, error) {
-	address := fl.Arg(0)
-	if address == "" {
-		return caddy.ExitCodeFailedStartup, errors.New("expected the address of an upstream")
-	}
-	body, err := callAdmin(fl, http.MethodPatch, "/"+url.PathEscape(address), []byte(change))
-	if err != nil {
-		return caddy.ExitCodeFailedStartup, err
-	}
-	var state upstreamState
-	if err := json.Unmarshal(body, &state); err != nil {
-		return caddy.ExitCodeFailedStartup, fmt.Errorf("decoding the answer: %w", err)
-	}
-	return caddy.ExitCodeSuccess, printStates(os.Stdout, []upstreamState{state})
-}
-
-// callAdmin asks the admin API of the running Caddy that the flags tell of.
-func callAdmin(fl caddycmd.Flags, method, path string, body []byte) ([]byte, error) {
-	address, err := caddycmd.DetermineAdminAPIAddress(fl.String("address"), nil, fl.String("config"), fl.String("adapter"))
-	if err != nil {
-		return nil, fmt.Errorf("finding the admin API: %w", err)
-	}
-	var content io.Reader
-	if body != nil {
-		content = bytes.NewReader(body)
-	}
-	response, err := caddycmd.AdminAPIRequest(address, method, upstreamsPath+path, nil, content)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	return io.ReadAll(response.Body)
 }
