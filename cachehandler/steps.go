@@ -298,10 +298,8 @@ func (x *exchange) stale() step {
 func (x *exchange) miss() step {
 	switch why := x.unfetched(); why {
 	case httpcache.None:
-	case httpcache.OnlyIfCached: // RFC 9111 §5.2.1.7
-		x.outcome.result, x.outcome.reason = resultMiss, why
-		x.object = nil
-		return x.fail(caddyhttp.Error(http.StatusGatewayTimeout, errors.New("only-if-cached, and nothing is stored")))
+	case httpcache.OnlyIfCached:
+		return x.notCached()
 	default:
 		return x.passMiss(why)
 	}
@@ -353,8 +351,22 @@ func (x *exchange) fetch() step {
 }
 
 func (x *exchange) passFor(why httpcache.Reason) step {
+	switch why {
+	case httpcache.Bypassed, httpcache.Upgrade, httpcache.Method: // not the cache's to answer
+	default:
+		if x.h.policy.OnlyIfCached(x.r.Header) {
+			return x.notCached()
+		}
+	}
 	x.outcome.reason = why
 	return stepPass
+}
+
+// notCached answers a request that wants nothing of the origin (RFC 9111 §5.2.1.7).
+func (x *exchange) notCached() step {
+	x.outcome.result, x.outcome.reason = resultMiss, httpcache.OnlyIfCached
+	x.object = nil
+	return x.fail(caddyhttp.Error(http.StatusGatewayTimeout, errors.New("only-if-cached, and nothing is stored")))
 }
 
 // passMiss is passFor after a lookup: that is why the request goes forward, and
