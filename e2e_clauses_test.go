@@ -255,3 +255,44 @@ func TestClausesOfResponses(t *testing.T) {
 		})
 	}
 }
+
+// Every final status, with a validator and a date that a lifetime could be
+// estimated of, and with an explicit lifetime (RFC 9110 §15, RFC 9111 §3, §4.2.2).
+func TestClausesOfStatuses(t *testing.T) {
+	origin := startClauseOrigin(t)
+	old := "Last-Modified: " + imf(-100*time.Hour)
+	for status := 200; status < 600; status++ {
+		line := fmt.Sprintf("HTTP/1.1 %d Odd", status)
+		text := "| hello"
+		if status == 204 || status == 205 || status == 304 {
+			text = "| "
+		}
+		origin.answers[fmt.Sprintf("/heuristic/%d", status)] = []string{message(line, old, text)}
+		origin.answers[fmt.Sprintf("/explicit/%d", status)] = []string{message(line, "Cache-Control: max-age=60", text)}
+		origin.answers[fmt.Sprintf("/understood/%d", status)] = []string{message(line, "Cache-Control: max-age=60, no-store, must-understand", text)}
+	}
+	s := startSite(t, origin.addr, siteConfig{})
+	// RFC 9110 §15.1, and 451 of RFC 7725 §3. A 206 that was not asked for is not stored.
+	heuristic := "200 203 204 300 301 308 404 405 410 414 451 501"
+	// About one request, or forbidden by RFC 3229 and RFC 6585 (docs/how-it-decides.md).
+	never := "206 226 304 406 407 408 411 412 413 415 416 417 425 426 428 429 431 511"
+	for status := 200; status < 600; status++ {
+		number := fmt.Sprint(status)
+		understood := status <= 205 || status >= 300 && status <= 303 || status == 305 || status == 307 || status == 308 ||
+			status >= 400 && status <= 417 || status == 421 || status == 422 || status >= 500 && status <= 505
+		for kind, want := range map[string]bool{
+			"heuristic": strings.Contains(heuristic, number), "explicit": !strings.Contains(never, number),
+			"understood": understood && !strings.Contains(never, number),
+		} {
+			path := "/" + kind + "/" + number
+			for range 2 {
+				if answer, _ := s.exchangeRaw("GET", path); answer.StatusCode != status {
+					t.Errorf("%s: %d", path, answer.StatusCode)
+				}
+			}
+			if got := len(origin.asked(path)) == 1; got != want {
+				t.Errorf("%s: reused %t, want %t", path, got, want)
+			}
+		}
+	}
+}
