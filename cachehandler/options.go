@@ -80,6 +80,7 @@ func (h *Handler) newPolicy() httpcache.Policy {
 	}
 	p.SurrogateID = h.Name
 	p.VaryIgnore = canonical(h.Vary.Ignore)
+	p.HostIgnored = h.Key.noHost
 	p.IgnoreRequestDirectives = h.RequestDirectives == "ignore"
 	switch h.SetCookie {
 	case "strip":

@@ -74,6 +74,9 @@ type Policy struct {
 	// CookieInKey says that the key holds the cookies that matter, so that a
 	// request with a Cookie is as good as any other.
 	CookieInKey bool
+	// HostIgnored says that the key does not hold the host, so that what varies
+	// on Host cannot be told apart.
+	HostIgnored bool
 	// IgnoreRequestDirectives ignores Cache-Control and Pragma in requests.
 	IgnoreRequestDirectives bool
 	// VaryIgnore are fields taken out of Vary; VaryNormalise are fields whose

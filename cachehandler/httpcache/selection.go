@@ -24,7 +24,7 @@ var selecting = [...]string{
 
 func (r *response) byVary() Reason {
 	vary, ok := parseVary(r.Header["Vary"], r.policy.VaryIgnore)
-	if !ok {
+	if !ok || r.policy.HostIgnored && containsName(vary, "Host") {
 		return VaryAny
 	}
 	r.vary = vary
