@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
+	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
 // nearby is how far ahead of what has arrived a part may begin to be waited
@@ -67,11 +68,17 @@ func (x *exchange) deliverWhole(length int64, known bool) step {
 
 // completeLength is the length of the body, if that is known yet: when it is
 // complete, or from Content-Length while it arrives.
-func (x *exchange) completeLength() (length int64, known bool) {
-	if n, complete := x.object.Body.Length(); complete {
+func (x *exchange) completeLength() (length int64, known bool) { return lengthOf(x.object) }
+
+// lengthOf is the length of what o is, or is a part of.
+func lengthOf(o *store.Object) (length int64, known bool) {
+	if p := o.Head.Part; p != nil {
+		return p.Complete, p.Complete >= 0
+	}
+	if n, complete := o.Body.Length(); complete {
 		return n, true
 	}
-	n := contentLength(x.object.Head.Status, x.object.Head.Fields.Get("Content-Length"))
+	n := contentLength(o.Head.Status, o.Head.Fields.Get("Content-Length"))
 	return n, n >= 0
 }
 

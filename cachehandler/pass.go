@@ -179,33 +179,51 @@ func (x *exchange) remember(h http.Header, status int) {
 // mayFreshen reports a HEAD whose answer is as good as one to the cache's own
 // request: what is not in the key did not go to the origin with it.
 func (x *exchange) mayFreshen() bool {
-	if x.r.Method != http.MethodHead || x.object == nil || classOf(x.r.Header) != 0 {
+	if x.r.Method != http.MethodHead || classOf(x.r.Header) != 0 {
 		return false
 	}
-	return !hasUnkeyed(x.r.Header) && !httpcache.AsksApart(x.r.Method, x.r.Header, x.object.Head.Vary)
+	stored := x.choosable()
+	return len(stored) > 0 && !hasUnkeyed(x.r.Header) && !slices.ContainsFunc(stored, func(o *store.Object) bool {
+		return httpcache.AsksApart(x.r.Method, x.r.Header, o.Head.Vary)
+	})
 }
 
-// freshenByHead updates the stored response with the answer to a HEAD, or makes
-// it stale if that is about another response (RFC 9111 §4.3.5).
+// choosable is what a HEAD says something about: the response that the request
+// selects, or the parts of it.
+func (x *exchange) choosable() []*store.Object {
+	if x.object != nil {
+		return []*store.Object{x.object}
+	}
+	return x.parts
+}
+
+// freshenByHead updates what is stored with the answer to a HEAD, or makes it
+// stale if that is about another response (RFC 9111 §4.3.5).
 func (x *exchange) freshenByHead(h http.Header) {
-	old, now := x.object, time.Now()
 	if !x.now.After(x.h.cache.invalidated.since(x.key, x.ends)) {
 		return // it is about what was there before a change
 	}
-	length, _ := x.completeLength()
-	head, _, ok := httpcache.FreshenHead(old.Head, length, &httpcache.Exchange{
+	answer := &httpcache.Exchange{
 		Method: http.MethodHead, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
-		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: now,
-	}, &x.h.policy)
+		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: time.Now(),
+	}
+	for _, o := range x.choosable() {
+		x.freshenOne(o, answer)
+	}
+}
+
+func (x *exchange) freshenOne(old *store.Object, answer *httpcache.Exchange) {
+	length, _ := lengthOf(old)
+	head, _, ok := httpcache.FreshenHead(old.Head, length, answer, &x.h.policy)
 	switch {
 	case !ok || !variationOf(head).Equal(variationOf(old.Head)):
-		head = old.Head.Expire(now)
+		head = old.Head.Expire(answer.ResponseTime)
 	case !slices.Equal(head.Vary, old.Head.Vary):
 		return // it would be for others than it was made for
 	}
 	o := old.WithHead(head)
 	if !x.h.label(o, x.r.TLS != nil, x.r.Host) {
-		o = old.WithHead(old.Head.Expire(now))
+		o = old.WithHead(old.Head.Expire(answer.ResponseTime))
 	}
 	x.h.replace(x.r.Context(), old, o, func(o *store.Object) bool {
 		return x.h.cache.invalidated.sinceTags(o.Tags).After(x.now)

@@ -31,12 +31,12 @@ func Freshen(s *Stored, x *Exchange, p *Policy) (fresh *Stored, why Reason, ok b
 	return update(s, x, p)
 }
 
-// FreshenHead is Freshen for a 200 to HEAD. length is that of the stored content,
-// which need not have been announced; -1 is not known. If ok is false, s is no longer
+// FreshenHead is Freshen for a 200 to HEAD. length is that of the content that is
+// stored, or stored a part of, which need not have been announced; -1 is not known. If ok is false, s is no longer
 // what a GET would bring (or may no longer be stored) and is to be considered stale.
 func FreshenHead(s *Stored, length int64, x *Exchange, p *Policy) (fresh *Stored, why Reason, ok bool) {
 	switch {
-	case x.Status != http.StatusOK || s.Status != http.StatusOK,
+	case x.Status != http.StatusOK || s.Status != http.StatusOK && s.Part == nil,
 		hasLines(x.Header, "Etag") && entityTag(x.Header["Etag"]) != s.ETag,
 		hasLines(x.Header, "Last-Modified") && !sameLastModified(s, x.Header),
 		hasLines(x.Header, "Content-Length") && (length < 0 || parseUnix(trimOWS(x.Header["Content-Length"][0])) != length):
