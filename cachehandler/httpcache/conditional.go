@@ -44,10 +44,8 @@ func Precondition(s *Stored, request http.Header) int {
 		if !matchesAny(lines, s.ETag, strongMatch) {
 			return http.StatusPreconditionFailed
 		}
-	} else if since, ok := firstDate(request["If-Unmodified-Since"], s.ResponseTime); ok {
-		if s.modified().After(since) {
-			return http.StatusPreconditionFailed
-		}
+	} else if since, ok := onlyDate(request["If-Unmodified-Since"], s.ResponseTime); ok && s.LastModified.After(since) {
+		return http.StatusPreconditionFailed
 	}
 	if lines := request["If-None-Match"]; len(lines) > 0 {
 		if matchesAny(lines, s.ETag, weakMatch) {
@@ -55,15 +53,18 @@ func Precondition(s *Stored, request http.Header) int {
 		}
 		return http.StatusOK // If-Modified-Since is not looked at (§13.1.3)
 	}
-	lines := request["If-Modified-Since"]
-	if len(lines) != 1 {
-		return http.StatusOK
-	}
-	since, ok := parseDate(lines[0], s.ResponseTime)
-	if ok && !s.modified().After(since) {
+	if since, ok := onlyDate(request["If-Modified-Since"], s.ResponseTime); ok && !s.modified().After(since) {
 		return http.StatusNotModified
 	}
 	return http.StatusOK
+}
+
+// onlyDate is the date of a field that is ignored unless it is one date (§13.1.3, §13.1.4).
+func onlyDate(lines []string, now time.Time) (time.Time, bool) {
+	if len(lines) != 1 {
+		return time.Time{}, false
+	}
+	return parseDate(lines[0], now)
 }
 
 // modified is the date If-Modified-Since is compared with (§4.3.2): without

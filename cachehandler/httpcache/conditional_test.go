@@ -65,6 +65,8 @@ func TestPrecondition(t *testing.T) {
 		{"9110-13.1.4 not modified since", 200, modified, "If-Unmodified-Since: " + date(-100), 200},
 		{"9110-13.1.4 modified since", 200, modified, "If-Unmodified-Since: " + date(-101), 412},
 		{"9110-13.1.4 not a date", 200, modified, "If-Unmodified-Since: x", 200},
+		{"9110-13.1.4 two dates", 200, modified, "If-Unmodified-Since: " + date(-101) + "\nIf-Unmodified-Since: " + date(-101), 200},
+		{"9110-13.1.4 no date of modification", 200, "", "If-Unmodified-Since: " + date(-101), 200},
 		{"9110-13.2.2 If-Match before If-Unmodified-Since", 200, etag + modified, "If-Match: \"a\"\nIf-Unmodified-Since: " + date(-200), 200},
 		{"9110-13.2.2 If-Match before If-None-Match", 200, etag, "If-Match: \"b\"\nIf-None-Match: \"a\"", 412},
 		{"9110-13.2.2 both true", 200, etag, "If-Match: \"a\"\nIf-None-Match: \"a\"", 304},
