@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,9 +55,11 @@ func (o *clauseOrigin) asked(path string) []*http.Request {
 	return o.requests[path]
 }
 
-// message is a 200 with lines of a header and a body, as an origin of a version
-// of HTTP would write it. A line that is a status goes in the place of 200.
+// message is a 200 with lines of a header and a body, as an origin writes it that
+// closes the connection. A line that is a status goes in the place of 200, and "|" is
+// before a body, which has a Content-Length unless a line says that it has none.
 func message(lines ...string) string {
+	const noLength = "no Content-Length"
 	status, body := "HTTP/1.1 200 OK", "hello"
 	var b strings.Builder
 	for _, line := range lines {
@@ -65,11 +68,14 @@ func message(lines ...string) string {
 			status = line
 		case strings.HasPrefix(line, "| "):
 			body = line[2:]
-		default:
+		case line != noLength:
 			b.WriteString(line + "\r\n")
 		}
 	}
-	return status + "\r\nConnection: close\r\n" + b.String() + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body)) + body
+	if !slices.Contains(lines, noLength) {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
+	}
+	return status + "\r\nConnection: close\r\n" + b.String() + "\r\n" + body
 }
 
 // The three forms of a date (RFC 9110 §5.6.7).
@@ -223,6 +229,9 @@ var reuseOfResponses = []struct {
 	{"9110-8.8.3 empty tag", []string{"Cache-Control: no-cache", `ETag: ""`}, validated},
 	{"9110-8.8.3 obs-text", []string{"Cache-Control: no-cache", "ETag: \"\xe4\""}, validated},
 	{"9110-8.8.3 single quotes", []string{"Cache-Control: no-cache", `ETag: 'v'`}, notReused},
+	{"9112-8 ended by the connection", []string{"no Content-Length", "Cache-Control: max-age=60"}, reused},
+	{"9112-8 HTTP/1.0, ended by the connection", []string{"HTTP/1.0 200 OK", "no Content-Length", "Expires: " + imf(time.Minute)}, reused},
+	{"9112-7.1 in chunks", []string{"no Content-Length", "Transfer-Encoding: chunked", "Cache-Control: max-age=60", "| 5\r\nhello\r\n0\r\n\r\n"}, reused},
 	{"9112-2.3 HTTP/1.0", []string{"HTTP/1.0 200 OK", "Expires: " + imf(time.Minute)}, reused},
 	{"9110-15.3.7 206 unasked", []string{"HTTP/1.1 206 Partial Content", "Content-Range: bytes 0-4/10", "Cache-Control: max-age=60"}, notReused},
 	{"9110-15.3.7 206 unasked, all of it", []string{"HTTP/1.1 206 Partial Content", "Content-Range: bytes 0-4/5", "Cache-Control: max-age=60"}, notReused},
