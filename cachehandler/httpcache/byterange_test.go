@@ -33,6 +33,10 @@ func TestRanges(t *testing.T) {
 		{"9110-14.1.2 empty suffix", "bytes=-0", 10, nil, 416},
 		{"9110-14.1.2 more than 2^63", "bytes=99999999999999999999-", 10, nil, 416},
 		{"9110-14.1.2 to more than 2^63", "bytes=5-99999999999999999999", 10, rs{{5, 5}}, 206},
+		// These would be 1, 6 and 1 if they overflowed.
+		{"9110-14.1.2 more than 2^64", "bytes=18446744073709551617-", 10, nil, 416},
+		{"9110-14.1.2 to more than 2^64", "bytes=5-18446744073709551622", 10, rs{{5, 5}}, 206},
+		{"9110-14.1.2 a suffix of more than 2^64", "bytes=-18446744073709551617", 10, rs{{0, 10}}, 206},
 		{"9110-14.1 unit in any case", "Bytes=0-4", 10, rs{{0, 5}}, 206},
 		{"9110-14.1.2 empty content", "bytes=0-", 0, nil, 416},
 		{"9110-14.1.2 suffix of empty content", "bytes=-5", 0, nil, 200},
