@@ -94,6 +94,8 @@ func TestStorePart(t *testing.T) {
 		{"9110-14.4 the complete length is not known", "bytes 2-4/*", "3", part(2, 3, -1)},
 		{"9110-14.1 units are case-insensitive", "Bytes 0-0/2", "1", part(0, 1, 2)},
 		{"9110-14.4 last before first", "bytes 4-2/10", "3", nil},
+		{"9110-14.4 last just before first", "bytes 4-3/10", "0", nil},
+		{"9110-14.4 no last", "bytes 0-/10", "0", nil},
 		{"9110-14.4 complete length not beyond last", "bytes 2-4/4", "3", nil},
 		{"9110-14.4 unsatisfied", "bytes */10", "3", nil},
 		{"9110-14.4 another unit", "lines 2-4/10", "3", nil},
