@@ -191,3 +191,26 @@ func TestClausesOfRequests(t *testing.T) {
 		})
 	}
 }
+
+// RFC 9110 §4.2.3, RFC 9112 §3.2.2: spellings of one target are one for the cache, so that
+// an unsafe method invalidates what is stored for any of them (RFC 9111 §4.4).
+func TestClausesOfTargets(t *testing.T) {
+	origin := startClauseOrigin(t)
+	origin.answers["/"] = []string{message("Cache-Control: max-age=600")}
+	s := startSite(t, origin.addr, siteConfig{})
+	for _, target := range []string{
+		"/ HTTP/1.1\r\nHost: site.test", "/ HTTP/1.0\r\nHost: SITE.test:80", "/ HTTP/1.1\r\nHost: site.test:",
+		"http://site.test HTTP/1.1\r\nHost: other.test", "HTTP://Site.Test:80/ HTTP/1.1\r\nHost: other.test",
+	} {
+		s.speak("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
+		before := len(origin.asked("/"))
+		if got := s.speak("GET " + target + "\r\n\r\n"); got != "200 hello" || len(origin.asked("/")) != before {
+			t.Errorf("GET %q: %q, %d requests to the origin", target, got, len(origin.asked("/"))-before)
+		}
+		s.speak("POST " + target + "\r\nContent-Length: 0\r\n\r\n")
+		s.speak("GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
+		if got := len(origin.asked("/")) - before; got != 2 {
+			t.Errorf("POST %q: %d requests to the origin, want that and a new GET", target, got)
+		}
+	}
+}

@@ -162,23 +162,27 @@ func (o *KeyOptions) appendQuery(dst []byte, uri *url.URL) []byte {
 }
 
 // appendHost adds the host in its normal form (RFC 9110 §4.2.3): in lower case,
-// without a default port.
+// without a default port or an empty one.
 func appendHost(dst []byte, secure bool, host string) []byte {
 	port := ":80"
 	if secure {
 		port = ":443"
 	}
-	return appendLower(dst, strings.TrimSuffix(host, port))
+	return appendLower(dst, strings.TrimSuffix(strings.TrimSuffix(host, port), ":"))
 }
 
 // appendPath adds the path as it stood on the wire, without the allocations of
-// [url.URL.EscapedPath] for the usual one.
+// [url.URL.EscapedPath] for the usual one. That of "GET http://host" is empty there,
+// and "/" for the origin (RFC 9110 §4.2.3, RFC 9112 §3.2.1).
 func appendPath(dst []byte, uri *url.URL) []byte {
 	if uri.Opaque != "" { // "GET x:y", which is no path
 		return append(append(dst, " o"...), uri.Opaque...)
 	}
-	if uri.RawPath != "" {
+	switch {
+	case uri.RawPath != "":
 		return append(dst, uri.RawPath...)
+	case uri.Path == "":
+		return append(dst, '/')
 	}
 	return append(dst, uri.EscapedPath()...)
 }

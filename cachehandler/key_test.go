@@ -31,6 +31,8 @@ func TestKey(t *testing.T) {
 		{"everything by default", KeyOptions{}, "http://a.example/p?b=2&a=1", "http://a.example/p?b=2&a=1"},
 		{"9110-4.2.3 the host is case-insensitive", KeyOptions{}, "http://A.Example/P", "http://a.example/P"},
 		{"9110-4.2.3 the default port is no port", KeyOptions{}, "http://a.example:80/", "http://a.example/"},
+		{"9110-4.2.3 an empty port is no port", KeyOptions{}, "http://a.example:/", "http://a.example/"},
+		{"9110-4.2.3 an empty path is that of the root", KeyOptions{}, "http://a.example?b=1", "http://a.example/?b=1"},
 		{"another port is another origin", KeyOptions{}, "http://a.example:8080/", "http://a.example:8080/"},
 		{"the path is compared as spelled", KeyOptions{}, "http://a/%7Ex//y%2Fz", "http://a/%7Ex//y%2Fz"},
 		{"an empty query is a query", KeyOptions{}, "http://a/x?", "http://a/x?"},
