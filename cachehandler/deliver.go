@@ -59,10 +59,12 @@ func (x *exchange) deliverWhole(length int64, known bool) step {
 		return x.passFor(httpcache.TooLarge)
 	}
 	x.publish()
-	x.writeHead(x.object.Head.Status, length, known)
-	if x.r.Method != http.MethodHead {
-		x.send(0, whole)
+	if x.r.Method == http.MethodHead {
+		x.writeHead(x.object.Head.Status, length, known, httpcache.OfContent()...)
+		return stepDone
 	}
+	x.writeHead(x.object.Head.Status, length, known)
+	x.send(0, whole)
 	return stepDone
 }
 
@@ -83,8 +85,8 @@ func lengthOf(o *store.Object) (length int64, known bool) {
 }
 
 // writeHead writes the head of a whole answer.
-func (x *exchange) writeHead(status int, length int64, known bool) {
-	h, spare := x.writeFields()
+func (x *exchange) writeHead(status int, length int64, known bool, skip ...string) {
+	h, spare := x.writeFields(skip...)
 	switch {
 	case status == http.StatusNoContent:
 		delete(h, "Content-Length")
@@ -132,8 +134,10 @@ func setValue(h http.Header, name, value string, spare []string) []string {
 	return spare[1:1:cap(spare)]
 }
 
-// notInNotModified are the stored fields a 304 does without (RFC 9110 §15.4.5).
-var notInNotModified = []string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range"}
+// notInNotModified are the stored fields a 304 does without (RFC 9110 §15.4.5),
+// which has no content.
+var notInNotModified = append([]string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range"},
+	httpcache.OfContent()...)
 
 func (x *exchange) deliverNotModified() {
 	x.writeFields(notInNotModified...)

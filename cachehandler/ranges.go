@@ -74,8 +74,20 @@ func contentRange(r httpcache.Range, length int64) string {
 	return fmt.Sprintf("bytes %d-%d/%s", r.Start, r.Start+r.Length-1, complete)
 }
 
+// isAllStored reports that a part is everything that the stored response had.
+func (x *exchange) isAllStored(r httpcache.Range, length int64) bool {
+	if p := x.object.Head.Part; p != nil {
+		return r == p.Range
+	}
+	return r.Start == 0 && r.Length == length
+}
+
 func (x *exchange) writePart(r httpcache.Range, length int64) {
-	h, _ := x.writeFields()
+	var skip []string
+	if !x.isAllStored(r, length) {
+		skip = httpcache.OfContent()
+	}
+	h, _ := x.writeFields(skip...)
 	h.Set("Content-Range", contentRange(r, length))
 	if p := x.object.Head.Part; x.verbatim && p != nil && p.Said != "" && r == p.Range {
 		h.Set("Content-Range", p.Said)
@@ -90,7 +102,7 @@ func (x *exchange) writePart(r httpcache.Range, length int64) {
 
 // writeParts writes several parts as multipart/byteranges (RFC 9110 §14.6).
 func (x *exchange) writeParts(ranges []httpcache.Range, length int64) {
-	h, _ := x.writeFields()
+	h, _ := x.writeFields(httpcache.OfContent()...)
 	contentType := h.Get("Content-Type")
 	parts := multipart.NewWriter(x.w)
 	delete(h, "Content-Range") // which a 200 may have had, meaning nothing (RFC 9110 §15.3.7.2)

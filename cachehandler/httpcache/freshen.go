@@ -112,7 +112,8 @@ var freshenConditions = [...]func(*response) Reason{
 
 // updatedFields is §3.2: every field of the new response replaces the stored
 // one's, except those that are not stored at all, and those that describe the
-// stored content as it is: its length, its coding, its range.
+// stored content as it is: its length, its coding, its range, and digests of
+// what a 304 or an answer to HEAD has none of (RFC 9530, B.2).
 func updatedFields(s *Stored, update http.Header) http.Header {
 	h := s.Fields.Header()
 	delete(h, "Date") // a response without one is of when it came (RFC 9110 §6.6.1)
@@ -127,5 +128,23 @@ func updatedFields(s *Stored, update http.Header) http.Header {
 
 func describesContent(name string) bool {
 	return strings.EqualFold(name, "Content-Length") || strings.EqualFold(name, "Content-Encoding") ||
-		strings.EqualFold(name, "Content-Range")
+		strings.EqualFold(name, "Content-Range") || containsName(ofContent[:], name)
+}
+
+// ofContent are digests of the content of one message (RFC 9530 §2; RFC 1864,
+// which servers understand so or otherwise). Repr-Digest, and the older Digest,
+// are of the representation, of which there may be a part, or nothing, in a message.
+var ofContent = [...]string{"Content-Digest", "Content-Md5"}
+
+// OfContent are the fields that hold for the stored content as it is, and so for
+// no other answer that is made of it.
+func OfContent() []string { return ofContent[:] }
+
+// dropOfContent is for what is put together of several messages.
+func dropOfContent(h http.Header) {
+	for name := range h {
+		if containsName(ofContent[:], name) {
+			delete(h, name)
+		}
+	}
 }

@@ -284,6 +284,7 @@ func Extend(s *Stored, x *Exchange, p *Policy) (extended *Stored, got Part, why 
 	}
 	merged := *x
 	merged.Method, merged.Status, merged.Header = http.MethodGet, http.StatusPartialContent, updatedFields(s, x.Header)
+	dropOfContent(merged.Header)
 	r := parseResponse(&merged, p)
 	r.setPart(joined)
 	for _, objection := range storeConditions {
@@ -317,6 +318,7 @@ func Join(a, b *Stored) (joined *Stored, ok bool) {
 	}
 	fields := older.Fields.Header()
 	maps.Copy(fields, newer.Fields.Header())
+	dropOfContent(fields)
 	head := *newer
 	head.Part = &part
 	if part.isWhole() {
