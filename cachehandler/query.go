@@ -56,6 +56,8 @@ func (x *exchange) receiveQuery() step {
 	switch {
 	case x.r.ContentLength > limit:
 		return x.passFor(httpcache.ContentTooLarge)
+	case httpcache.IsIncremental(x.r.Header): // RFC 10036 §3: not to be held
+		return x.passFor(httpcache.Stream)
 	case len(x.r.Trailer) > 0, hidesMetadata(x.r.Header):
 		return x.passFor(httpcache.RequestBody) // part of the request, but not of the key, or the reverse
 	case x.r.Body == nil:

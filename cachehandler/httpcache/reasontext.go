@@ -33,7 +33,7 @@ var reasonTable = [reasonCount]reasonEntry{
 	StatusNotCacheable: {"status-not-cacheable", "Responses with this status are not stored.", "RFC 9111 §3"},
 	MustUnderstand:     {"must-understand", "The response must be understood and its status is not.", "RFC 9111 §5.2.2.3"},
 	PartialContent:     {"partial-content", "The response is a part that was not asked for or does not say exactly which.", "RFC 9111 §3.3"},
-	Stream:             {"stream", "The response is a stream that is not to be held.", "RFC 10036"},
+	Stream:             {"stream", "The request or the response is a stream that is not to be held.", "RFC 10036"},
 	HasTrailer:         {"trailer", "The response announces trailers.", "RFC 9110 §6.5"},
 	TooLarge:           {"too-large", "The response is larger than max_object_size.", ""},
 	TypeMismatch:       {"type-mismatch", "The content is not what the extension in the path says (web cache deception).", ""},

@@ -3,17 +3,16 @@ package httpcache
 import (
 	"net/http"
 	"strings"
+
+	"github.com/dunglas/httpsfv"
 )
 
 // IsStream reports a message that is to be passed on as it arrives and not to
 // be held: event streams, gRPC, motion pictures made of parts, and what says so
 // of itself (Incremental, RFC 10036).
 func IsStream(h http.Header) bool {
-	if lines := h["Incremental"]; len(lines) == 1 {
-		value := trimOWS(lines[0])
-		if value == "?1" || len(value) > 2 && value[:2] == "?1" && value[2] == ';' {
-			return true
-		}
+	if IsIncremental(h) {
+		return true
 	}
 	for _, contentType := range h["Content-Type"] {
 		for _, stream := range [...]string{"text/event-stream", "application/grpc", "multipart/x-mixed-replace"} {
@@ -23,6 +22,18 @@ func IsStream(h http.Header) bool {
 		}
 	}
 	return false
+}
+
+// IsIncremental reports a message that an intermediary is to forward while it
+// arrives (RFC 10036 §3): Incremental is a Boolean and true. Any other type is
+// ignored, and so are parameters.
+func IsIncremental(h http.Header) bool {
+	lines := h["Incremental"]
+	if len(lines) == 0 {
+		return false
+	}
+	item, err := httpsfv.UnmarshalItem(lines)
+	return err == nil && item.Value == true
 }
 
 func hasPrefixFold(s, prefix string) bool {
