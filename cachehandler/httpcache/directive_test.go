@@ -87,7 +87,9 @@ func TestCacheControl(t *testing.T) {
 		{"malformed: until the comma", []string{"foo bar, public"}, flags(dirPublic)},
 		{"malformed: in quotes is not looked at", []string{`foo "no-store", public`}, flags(dirPublic)},
 		{"argument where there is none: forbids", []string{"no-store=1, must-revalidate=x"}, flags(dirNoStore | dirMustRevalidate)},
-		{"argument where there is none: permits not", []string{"public=1, immutable=x, must-understand=y"}, noDirectives()},
+		{"argument where there is none: permits not", []string{"public=1, must-understand=y"}, noDirectives()},
+		{"8246-2 an argument has no meaning", []string{"immutable=x"}, flags(dirImmutable)},
+		{"8246-2 nor has a quoted one, or another instance", []string{`immutable="y", Immutable=0`}, flags(dirImmutable)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -156,10 +158,12 @@ func slowApply(d *directives, name, argument string, has bool) {
 		d.set |= dirMustRevalidate
 	case "proxy-revalidate":
 		d.set |= dirProxyRevalidate
+	case "immutable":
+		d.set |= dirImmutable
 	}
 	if !has {
 		d.set |= map[string]directiveSet{
-			"public": dirPublic, "immutable": dirImmutable, "must-understand": dirMustUnderstand,
+			"public": dirPublic, "must-understand": dirMustUnderstand,
 			"only-if-cached": dirOnlyIfCached, "no-cache": dirNoCache, "private": dirPrivate,
 		}[name]
 	}

@@ -27,12 +27,14 @@ func (e *directive) flag() directiveSet {
 		return dirMustRevalidate
 	case e.is("proxy-revalidate"):
 		return dirProxyRevalidate
-	case !e.clean || e.hasArgument:
+	case !e.clean:
+		return 0
+	case e.is("immutable"):
+		return dirImmutable // an argument has no meaning (RFC 8246 §2)
+	case e.hasArgument:
 		return 0
 	case e.is("public"):
 		return dirPublic
-	case e.is("immutable"):
-		return dirImmutable
 	case e.is("must-understand"):
 		return dirMustUnderstand
 	case e.is("only-if-cached"):

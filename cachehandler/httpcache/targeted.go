@@ -71,9 +71,7 @@ func (d *directives) applyMember(key string, member httpsfv.Member) {
 			return // "no-store=?0" is the directive not given
 		}
 	case int64:
-		if value < 0 {
-			e.clean = false
-		}
+		e.clean = value >= 0 && !e.is("immutable")
 		d.applyNumber(&e, value)
 		return
 	case string:
