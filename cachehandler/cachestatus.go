@@ -38,7 +38,7 @@ func (x *exchange) statusMember() httpcache.Status {
 	if o.fwd == httpcache.None {
 		m.Hit = x.object != nil
 	} else {
-		m.Fwd = fwdToken(o.fwd)
+		m.Fwd = o.fwdToken()
 	}
 	if !saidAlready(o.reason, m.Fwd) {
 		m.Detail = o.reason.String()

@@ -39,6 +39,7 @@ type outcome struct {
 	reason    httpcache.Reason
 	fwd       httpcache.Reason // why the origin was asked; None if it was not
 	fwdStatus int              // what it answered; 0 for nothing, or unknown
+	expired   bool             // what the request selected was stale
 	stored    bool
 	hasAge    bool // age and ttl are those of the object delivered
 	age, ttl  time.Duration
@@ -131,7 +132,16 @@ func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	return nil
 }
 
-// fwdToken is the reason the origin was asked as RFC 9211 §2.2 knows it.
+// fwdToken is the reason the origin was asked as RFC 9211 §2.2 knows it, where
+// "request" is for what is fresh.
+func (o *outcome) fwdToken() string {
+	token := fwdToken(o.fwd)
+	if token == "request" && o.expired {
+		return "stale"
+	}
+	return token
+}
+
 func fwdToken(why httpcache.Reason) string {
 	switch why {
 	case httpcache.Method:

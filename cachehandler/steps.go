@@ -263,7 +263,7 @@ func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 
 func (x *exchange) judge(o *store.Object) step {
 	use, why := x.h.policy.Reuse(o.Head, x.r.Header, x.now)
-	x.outcome.reason = why
+	x.outcome.reason, x.outcome.expired = why, o.Head.TTL(x.now) <= 0
 	x.vary = o.Head.Vary
 	if use == httpcache.UseNot {
 		return stepMiss
