@@ -84,7 +84,8 @@ func (c *recorder) judgeRest(x *httpcache.Exchange, layers store.Layers) {
 	f := c.f
 	base := f.portion.base
 	head, got, why := httpcache.Extend(base.Head, x, f.h.policyFor(x))
-	if why != httpcache.Storable || f.h.skips(x) || head.Part != nil && f.client["Range"] == nil {
+	if why != httpcache.Storable || f.h.skips(x) || head.Part != nil && f.client["Range"] == nil ||
+		!variationOf(head).Equal(variationOf(base.Head)) { // the rest is for other URIs
 		c.giveUpRest()
 		return
 	}

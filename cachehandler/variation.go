@@ -13,7 +13,7 @@ import (
 )
 
 // This file is the second level of the index, for responses with No-Vary-Search
-// (draft-ietf-httpbis-no-vary-search-10): which variations of the query the
+// (draft-ietf-httpbis-no-vary-search): which variations of the query the
 // responses of a path allowed. Such a response is stored under a key that has, in
 // the place of the query, the variation and what it leaves of the query; so
 // whoever computes the same key asks for something equivalent under that

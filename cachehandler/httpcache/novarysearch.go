@@ -10,7 +10,12 @@ import (
 )
 
 // No-Vary-Search: which differences of URLs in their query do not matter to a
-// response. Section signs are of draft-ietf-httpbis-no-vary-search-10.
+// response. Section signs are of draft-ietf-httpbis-no-vary-search, in the text of
+// May 2026 (revision 05), sentence by sentence of which the tests are.
+//
+// That contradicts itself in one point: by §5.1, step 5, key-order without params
+// and except is the default, but §1, §5.2 and §6.1 have examples of what it does
+// alone. It is done here.
 //
 // Whatever is wrong with the field, or not understood, means that every
 // difference matters (§5): that costs hits, nothing else.

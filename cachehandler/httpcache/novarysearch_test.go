@@ -38,6 +38,32 @@ func TestParseNoVarySearch(t *testing.T) {
 		{"5.1 parameters are ignored", `key-order;a=b, params=("a";q=1);z`, "key-order params a"},
 		{"9651-4.2 no dictionary", `key-order, params=("a"`, byDefault},
 		{"9651-4.2 another case is another key", `Key-Order`, byDefault},
+		{"5.1 the order alone, with params absent", `key-order, other`, "key-order params"},
+		{"5.1 order that does not matter is no mistake", `key-order=?0, except=("x")`, "except x"},
+		{"5.1 order of another type spoils the rest", `key-order=1, except=("x")`, byDefault},
+		{"5.1 order as an empty list", `key-order=(), except=("x")`, byDefault},
+		{"5.1 order as a date", `key-order=@1, except=("x")`, byDefault},
+		{"5.1 params is an integer", `params=1`, byDefault},
+		{"5.1 params of a Boolean", `params=(?1)`, byDefault},
+		{"5.1 params of an integer", `params=(1)`, byDefault},
+		{"5.1 params of bytes", `params=(:YQ==:)`, byDefault},
+		{"5.1 params of a display string", `params=(%"a")`, byDefault},
+		{"5.1 a wrong except beside params", `params=("a"), except=?0`, byDefault},
+		{"5.1 wrong params beside except", `params=?0, except=("x")`, byDefault},
+		{"9651-3.2 of two the last counts", `params=("a"), params=("b")`, "params b"},
+		{"9651-3.2 if it is right", `params=("a"), params`, byDefault},
+		{"9651-3.2 and not the first", `params, params=("b")`, "params b"},
+		{"9651-3.2 keys have no upper case", `Params=("a")`, byDefault},
+		{"9651-4.2.2 a comma at the end", `params=("a"),`, byDefault},
+		{"9651-4.2.2 a space before =", `params =("a")`, byDefault},
+		{"9651-4.2.1.2 a comma in the list", `params=("a", "b")`, byDefault},
+		{"9651-4.2.1.2 no space in the list", `params=("a""b")`, byDefault},
+		{"9651-4.2.1.2 spaces in the list", `params=(  "a"   "b"  )`, "params a b"},
+		{"9651-4.2.1.2 a list in the list", `params=(("a"))`, byDefault},
+		{"9651-4.2.5 no ASCII", "params=(\"\u00e9\")", byDefault},
+		{"9651-4.2.5 escapes", `params=("a\"\\")`, "params a%22%5C"},
+		{"9651-4.2.5 what is none", `params=("a\b")`, byDefault},
+		{"5.3 an empty name", `params=("")`, "params "},
 		{"5.3 names are decoded", `params=("%C3%A9+%E6%B0%97")`, "params %C3%A9+%E6%B0%97"},
 		{"5.3 and the same if they are so then", `params=("a" "%61" "b")`, "params a b"},
 		{"too much of it", `params=("` + strings.Repeat("a", 1025) + `")`, byDefault},
@@ -51,8 +77,21 @@ func TestParseNoVarySearch(t *testing.T) {
 			}
 		})
 	}
-	if v := ParseNoVarySearch([]string{"key-order", `params=("a")`}); v.text != "key-order params a" {
-		t.Errorf("9651-4.2 two lines are %q", v.text)
+	lines := []struct {
+		name  string
+		field []string
+		want  string
+	}{
+		{"9651-4.2 two lines", []string{"key-order", `params=("a")`}, "key-order params a"},
+		{"9651-4.2 a list in two lines", []string{`params=("a"`, `"b")`}, byDefault},
+		{"9651-4.2 an empty line before", []string{"", `params=("a")`}, byDefault},
+		{"9651-4.2 an empty line behind", []string{`params=("a")`, ""}, byDefault},
+		{"3 params and except in two lines", []string{`params=("a")`, `except=("b")`}, byDefault},
+	}
+	for _, tt := range lines {
+		if v := ParseNoVarySearch(tt.field); v.text != tt.want {
+			t.Errorf("%s: %q is %q, want %q", tt.name, tt.field, v.text, tt.want)
+		}
 	}
 }
 
@@ -85,6 +124,14 @@ func TestEquivalentQueries(t *testing.T) {
 		{"6 except, absent", `except=("id")`, "id=", "", false},
 		{"6 except nothing", `except=()`, "id=1", "", true},
 		{"6 a value is no second parameter", "key-order", "a=1%26b=2", "a=1&b=2", false},
+		{"6 a semicolon is a character", "key-order", "a=1;b=2", "a=1&b=2", false},
+		{"6 no query is an empty one", "key-order", "", "&", true},
+		{"6 a name that is none", `params=("")`, "=1&a=2", "a=2&=&=3", true},
+		{"6 an escape that is cut off", "key-order", "a=%4", "a=%254", true},
+		{"6 an escape of an escape", "key-order", "a=%2541", "a=A", false},
+		{"6 surrogates are no characters", "key-order", "a=%ed%a0%80", "a=%ef%bf%bd%ef%bf%bd%ef%bf%bd", true},
+		{"6 params and order, of names left out", `key-order, params=("u")`, "u=1&b=2&a=1&u", "a=1&b=2", true},
+		{"6 a name of no value, twice", `key-order`, "a&a=", "a=&a", true},
 		{"6 a value with =", "key-order", "a=b=c", "a%3Db=c", false},
 	}
 	for _, tt := range tests {
