@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"testing"
+	"time"
 )
 
 func TestTargeted(t *testing.T) {
@@ -27,6 +28,25 @@ func TestTargeted(t *testing.T) {
 			d.maxAge, d.staleWhileRevalidate, d.staleIfError = 1, 2, 3
 		}), true},
 		{"9213-2.1 unknown alone is not empty", "CDN-Cache-Control", []string{"foo"}, noDirectives(), true},
+		{"9651-3.2 of two the last counts", "CDN-Cache-Control", []string{"max-age=1, no-store, max-age=60, no-store=?0"}, maxAgeOf(60), true},
+		{"9651-3.2 of two the last counts, if it is wrong", "CDN-Cache-Control", []string{"max-age=60, max-age"}, maxAgeOf(invalid), true},
+		{"9651-3.2 several lines", "CDN-Cache-Control", []string{"max-age=60", "public"}, with(func(d *directives) { d.maxAge, d.set = 60, dirPublic }), true},
+		{"9651-3.2 an empty line", "CDN-Cache-Control", []string{"max-age=60", ""}, directives{}, false},
+		{"9651-3.1.2 keys have no upper case", "CDN-Cache-Control", []string{"Max-Age=60"}, directives{}, false},
+		{"9651-3.1.2 nor where Cache-Control would take it", "CDN-Cache-Control", []string{"max-age=60, Private"}, directives{}, false},
+		{"9213-2.1 parameters are ignored", "CDN-Cache-Control", []string{`max-age=60;max-age=1;no-store, public;a=?0;b="c"`}, with(func(d *directives) { d.maxAge, d.set = 60, dirPublic }), true},
+		{"9213-2.1 a Decimal is no number of seconds", "CDN-Cache-Control", []string{"max-age=60.0"}, maxAgeOf(invalid), true},
+		{"9213-2.1 nor is a String", "CDN-Cache-Control", []string{`max-age="60"`}, maxAgeOf(invalid), true},
+		{"9213-2.1 nor a Token", "CDN-Cache-Control", []string{"max-age=a60"}, maxAgeOf(invalid), true},
+		{"9213-2.1 nor an Inner List", "CDN-Cache-Control", []string{"max-age=(60)"}, maxAgeOf(invalid), true},
+		{"9213-2.1 nor a Date", "CDN-Cache-Control", []string{"max-age=@60"}, maxAgeOf(invalid), true},
+		{"9213-2.1 nor a negative one", "CDN-Cache-Control", []string{"max-age=-60"}, maxAgeOf(invalid), true},
+		{"9651-3.3.1 fifteen digits", "CDN-Cache-Control", []string{"max-age=999999999999999"}, maxAgeOf(maxSeconds), true},
+		{"9651-3.3.1 sixteen digits are no Integer", "CDN-Cache-Control", []string{"max-age=1000000000000000"}, directives{}, false},
+		{"9213-2.1 an empty list of fields", "CDN-Cache-Control", []string{`no-cache="", private=" "`}, flags(dirNoCache | dirPrivate), true},
+		{"9213-2.1 empty, but a space", "CDN-Cache-Control", []string{" "}, directives{}, false},
+		{"9213-2.1 only a comma", "CDN-Cache-Control", []string{","}, directives{}, false},
+		{"9213-2.1 no token, as Cache-Control would skip", "CDN-Cache-Control", []string{"max-age=60, =, private"}, directives{}, false},
 		{"9213-2.1 empty", "CDN-Cache-Control", []string{""}, directives{}, false},
 		{"9213-2.1 space before =", "CDN-Cache-Control", []string{"max-age =100"}, directives{}, false},
 		{"9213-2.1 space behind =", "CDN-Cache-Control", []string{"max-age= 100"}, directives{}, false},
@@ -72,6 +92,38 @@ func TestTargeted(t *testing.T) {
 	}
 }
 
+// TestTargetList is the order, and what is passed over (RFC 9213 §2.2).
+func TestTargetList(t *testing.T) {
+	p := &Policy{Targeted: []string{"Own-Cache-Control", "CDN-Cache-Control"}}
+	tests := []struct {
+		name, response, want string
+		lifetime             time.Duration
+		source               LifetimeSource
+	}{
+		{"9213-2.2 the first", "Cdn-Cache-Control: max-age=60\nOwn-Cache-Control: max-age=30", "Own-Cache-Control", 30 * time.Second, FromMaxAge},
+		{"9213-2.2 the first that is valid", "Own-Cache-Control: max-age=&\nCdn-Cache-Control: max-age=60", "CDN-Cache-Control", time.Minute, FromMaxAge},
+		{"9213-2.2 the first that is not empty", "Own-Cache-Control:\nCdn-Cache-Control: max-age=60", "CDN-Cache-Control", time.Minute, FromMaxAge},
+		{"9213-2.2 the first though it says nothing", "Own-Cache-Control: none\nCdn-Cache-Control: max-age=60\nEtag: \"1\"", "Own-Cache-Control", 0, FromNothing},
+		{"9213-2.2 not Cache-Control", "Cache-Control: max-age=90\nCdn-Cache-Control: public\nEtag: \"1\"", "CDN-Cache-Control", 0, FromNothing},
+		{"9213-2.2 not s-maxage of Cache-Control", "Cache-Control: s-maxage=90\nCdn-Cache-Control: max-age=60", "CDN-Cache-Control", time.Minute, FromMaxAge},
+		{"9213-2.2 not Expires", "Expires: Fri, 01 Jan 2100 00:00:00 GMT\nCdn-Cache-Control: public\nEtag: \"1\"", "CDN-Cache-Control", 0, FromNothing},
+		{"9213-2.2 nothing valid: Cache-Control", "Own-Cache-Control: ,\nCdn-Cache-Control: \"\nCache-Control: max-age=90", "", 90 * time.Second, FromMaxAge},
+		{"9213-2.2 not on the list", "Other-Cache-Control: max-age=60\nCache-Control: max-age=90", "", 90 * time.Second, FromMaxAge},
+		{"9213-2.2 precedence as in Cache-Control", "Cdn-Cache-Control: max-age=60, s-maxage=30", "CDN-Cache-Control", 30 * time.Second, FromSMaxAge},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, why := Store(get(200, tt.response), p)
+			if s == nil {
+				t.Fatal(why)
+			}
+			if s.Targeted != tt.want || s.Lifetime != tt.lifetime || s.LifetimeFrom != tt.source {
+				t.Errorf("%q decided, %v from %v; want %q, %v from %v", s.Targeted, s.Lifetime, s.LifetimeFrom, tt.want, tt.lifetime, tt.source)
+			}
+		})
+	}
+}
+
 func TestTargetedDecidesAlone(t *testing.T) {
 	p := &Policy{Targeted: []string{"CDN-Cache-Control"}}
 	tests := []struct {
@@ -81,6 +133,10 @@ func TestTargetedDecidesAlone(t *testing.T) {
 		{"9213-2.2 no-store over max-age", "Cdn-Cache-Control: no-store\nCache-Control: max-age=60", NoStore},
 		{"9213-2.2 private over public", "Cdn-Cache-Control: private\nCache-Control: public, max-age=60", Private},
 		{"9213-2.2 no-cache over max-age", "Cdn-Cache-Control: no-cache\nCache-Control: max-age=60", NoCache},
+		{"9213-2.2 no-store over its own max-age", "Cdn-Cache-Control: max-age=60, no-store", NoStore},
+		{"9213-2.2 no-cache over its own max-age", "Cdn-Cache-Control: max-age=60, no-cache", NoCache},
+		{"9213-2.2 private over its own max-age", "Cdn-Cache-Control: private, max-age=60", Private},
+		{"9213-2.1 what forbids, if it is false", "Cdn-Cache-Control: no-store=?0, private=?0, max-age=60", Storable},
 		{"9213-2.2 max-age over no-store", "Cdn-Cache-Control: max-age=60\nCache-Control: no-store", Storable},
 		{"9213-2.2 max-age over private", "Cdn-Cache-Control: max-age=60\nCache-Control: private", Storable},
 		{"9213-2.1 invalid: Cache-Control counts", "Cdn-Cache-Control: max-age=60, &&&\nCache-Control: no-store", NoStore},
