@@ -86,6 +86,6 @@ func (d *directives) applyMember(key string, member httpsfv.Member) {
 // applyNumber notes a directive with an Integer.
 func (d *directives) applyNumber(e *directive, value int64) {
 	e.hasArgument = true
-	e.argument = formatSeconds(min(seconds(max(value, 0)), maxSeconds))
+	e.argument = formatSeconds(seconds(value))
 	d.apply(e)
 }
