@@ -23,6 +23,7 @@ func TestTargeted(t *testing.T) {
 		{"9213-2.1 what forbids counts with any type", "CDN-Cache-Control", []string{"no-store=1, no-cache=tok"}, flags(dirNoStore | dirNoCache), true},
 		{"9213-2.1 what permits does not", "CDN-Cache-Control", []string{`public=1, immutable="x"`}, noDirectives(), true},
 		{"9213-2.1 nor with a number", "CDN-Cache-Control", []string{`immutable=1, must-understand=1`}, noDirectives(), true},
+		{"9213-2.1 nor with anything else", "CDN-Cache-Control", []string{`immutable=tok, public=(a), must-understand=1.5`}, noDirectives(), true},
 		{"9213-2.1 a lifetime without a number", "CDN-Cache-Control", []string{"max-age, s-maxage=?1"}, with(func(d *directives) { d.maxAge, d.sMaxAge = invalid, invalid }), true},
 		{"9213-2.1 stale windows", "CDN-Cache-Control", []string{"max-age=1, stale-while-revalidate=2, stale-if-error=3"}, with(func(d *directives) {
 			d.maxAge, d.staleWhileRevalidate, d.staleIfError = 1, 2, 3
