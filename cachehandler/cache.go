@@ -80,13 +80,17 @@ func (c *cache) drop(ctx context.Context, key string) {
 // it: the responses under that key, those under keys with other parts, answers to
 // QUERY, and those for other URIs that are equivalent.
 func (c *cache) invalidate(ctx context.Context, key []byte, ends keyEnds) {
+	c.invalidateKey(ctx, key, ends)
+	for _, e := range c.equivalents(key, ends) {
+		c.invalidateKey(ctx, e.key, e.ends)
+	}
+}
+
+func (c *cache) invalidateKey(ctx context.Context, key []byte, ends keyEnds) {
 	c.invalidated.mark(key, ends)
 	c.drop(ctx, string(key))
 	if ends.query < len(key) {
 		c.drop(ctx, string(key[:ends.query]))
-	}
-	for _, equivalent := range c.equivalents(key, ends) {
-		c.drop(ctx, string(equivalent))
 	}
 }
 

@@ -287,5 +287,5 @@ func (f *fetch) land(l landing) { f.h.cache.flights.land(f.flight, l) }
 func (f *fetch) outdated(o *store.Object) bool {
 	own, v := []byte(f.key), &f.h.cache.invalidated
 	return f.flight.outdated.Load() || !f.sent.After(v.since(own, f.ends)) || !f.sent.After(v.sinceTags(o.Tags)) ||
-		o.Key != f.flight.key && !f.sent.After(v.sincePath(own, f.ends))
+		o.Key != f.key && !f.sent.After(v.sincePath(own, f.ends))
 }

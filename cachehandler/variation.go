@@ -135,13 +135,19 @@ func (f *fetch) keyFor(head *httpcache.Stored) string {
 	return f.h.keyFor(f.key, f.ends, head)
 }
 
-// equivalents are the keys that responses for other URIs may be under which are
-// for that of key, too.
-func (c *cache) equivalents(key []byte, ends keyEnds) (keys [][]byte) {
+// equivalent is a key that responses for other URIs may be under.
+type equivalent struct {
+	key  []byte
+	ends keyEnds
+}
+
+// equivalents are those for responses that are for the URI of key, too.
+func (c *cache) equivalents(key []byte, ends keyEnds) (all []equivalent) {
 	for _, v := range c.variations.of(key[:ends.path]) {
-		keys = append(keys, v.appendKey(nil, key, ends))
+		k := v.appendKey(nil, key, ends)
+		all = append(all, equivalent{k, keyEnds{path: ends.path, query: len(k) - (len(key) - ends.query)}})
 	}
-	return keys
+	return all
 }
 
 // find returns the objects under the request's key and the one the request
@@ -156,11 +162,12 @@ func (x *exchange) find() (objects []*store.Object, selected *store.Object, err 
 	if !c.variations.some.Load() || x.query != nil || x.h.Key.noSearch {
 		return objects, selected, nil
 	}
-	for _, key := range c.equivalents(x.key, x.ends) {
-		others, err := x.get(key)
+	for _, e := range c.equivalents(x.key, x.ends) {
+		others, err := x.get(e.key)
 		if err != nil {
 			return nil, nil, err
 		}
+		others = after(others, c.invalidated.since(e.key, e.ends))
 		if o := x.selectFrom(others); o != nil && (selected == nil || moreRecent(o, selected)) {
 			selected = o
 		}
