@@ -23,6 +23,7 @@ func TestStatusAppend(t *testing.T) {
 		{"9211-2.4 half a second fresh", Status{Name: "Portico", Hit: true, HasTTL: true, TTL: time.Second / 2}, "Portico; hit; ttl=0"},
 		{"9211-2.6 collapsed", Status{Name: "Portico", Fwd: "uri-miss", Collapsed: true}, "Portico; fwd=uri-miss; collapsed"},
 		{"9211-2.7 key", Status{Name: "Portico", Hit: true, Key: `/a?b="c\`}, `Portico; hit; key="/a?b=\"c\\"`},
+		{"9211-2.7 a key that could be a token", Status{Name: "Portico", Hit: true, Key: "abc"}, `Portico; hit; key="abc"`},
 		{"9211-2.8 detail as a token", Status{Name: "Portico", Fwd: "bypass", Detail: "set-cookie"}, "Portico; fwd=bypass; detail=set-cookie"},
 		{"9211-2.8 detail as a string", Status{Name: "Portico", Fwd: "bypass", Detail: "not today"}, `Portico; fwd=bypass; detail="not today"`},
 		{"9651-3.3.3 not ASCII", Status{Name: "Portico", Hit: true, Key: "/\u00fc\n\x7f"}, `Portico; hit; key="/%C3%BC%0A%7F"`},
