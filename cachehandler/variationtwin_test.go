@@ -13,7 +13,8 @@ import (
 )
 
 // The slow twin of a cache that follows No-Vary-Search: a list of responses, each
-// with the pairs its URL had, gone through from the newest to the oldest.
+// with the pairs its URL had and the kind that is part of its key, gone through from
+// the newest to the oldest. An unsafe method is about all kinds (RFC 9111 §4.4).
 
 type twinPair struct{ name, value string }
 
@@ -55,15 +56,16 @@ func (f *twinField) equivalent(a, b []twinPair) bool {
 
 type twinResponse struct {
 	pairs []twinPair
+	kind  byte
 	field *twinField
 	body  string
 }
 
 type twinCache []twinResponse // newest first
 
-func (c twinCache) find(pairs []twinPair) (body string, ok bool) {
+func (c twinCache) find(pairs []twinPair, kind byte) (body string, ok bool) {
 	for _, r := range c {
-		if r.field.equivalent(r.pairs, pairs) {
+		if r.kind == kind && r.field.equivalent(r.pairs, pairs) {
 			return r.body, true
 		}
 	}
@@ -87,32 +89,36 @@ func twinQuery(b byte) (pairs []twinPair, query string) {
 }
 
 // FuzzVariations has the cache and its twin do the same: two bytes are a request,
-// GET or DELETE, and what the origin would answer.
+// GET or DELETE, of one of two kinds, and what the origin would answer.
 func FuzzVariations(f *testing.F) {
 	f.Add([]byte("\x05\x01\x06\x01\x05\x81\x06\x02"))
 	f.Add([]byte("\x01\x00\x01\x02\x02\x03\x03\x04\xff\x05\x01\x80\x01\x02"))
 	f.Add([]byte("\x0e\x02\x3e\x02\x0e\x01\x3e\x04\x0e\x80\x3e\x00"))
+	f.Add([]byte("\x01\x01\x01\x41\x00\x81\x01\x41\x01\x01"))
 	f.Fuzz(func(t *testing.T, script []byte) {
 		h := newHandler(t)
+		h.Key.Header = []string{"X-Kind"}
 		var twin twinCache
 		for i := 0; i+1 < min(len(script), 60); i += 2 {
 			pairs, query := twinQuery(script[i])
-			field := &twinFields[int(script[i+1]&0x7f)%len(twinFields)]
+			kind := script[i+1] & 0x40
+			field := &twinFields[int(script[i+1]&0x3f)%len(twinFields)]
 			method, fresh := http.MethodGet, fmt.Sprintf("response %d", i)
-			want, known := twin.find(pairs)
+			want, known := twin.find(pairs, kind)
 			switch {
 			case script[i+1]&0x80 != 0:
 				method, want = http.MethodDelete, fresh
 				twin.invalidate(pairs)
 			case !known:
 				want = fresh
-				twin = append(twinCache{{pairs, field, fresh}}, twin...)
+				twin = append(twinCache{{pairs, kind, field, fresh}}, twin...)
 			}
 			w := httptest.NewRecorder()
 			r := prepare(httptest.NewRequest(method, "http://a/p?"+query, nil))
 			if query == "" {
 				r = prepare(httptest.NewRequest(method, "http://a/p", nil))
 			}
+			r.Header.Set("X-Kind", fmt.Sprint(kind))
 			err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 				w.Header().Set("Cache-Control", "max-age=600")
 				if field.text != "" {
