@@ -146,6 +146,12 @@ func FuzzContentDigest(f *testing.F) {
 	f.Add("text/plain", "", "", "abc", "text/plain", "", "", "abc")
 	f.Add("a", "b", "", "c", "ab", "", "", "c")
 	f.Add("a", "", "de", "", "a", "", "d", "e")
+	f.Add("ab", "", "", "c", "a", "", "", "bc")
+	f.Add("ab\nc", "", "", "", "a\nbc", "", "", "")
+	f.Add("", "a", "", "", "", "", "a", "")
+	f.Add("", "x", "y\nContent-Type\nz", "", "z", "x\nContent-Language\ny", "", "")
+	const zeros = "\x00\x00\x00\x00\x00\x00\x00" // of a length
+	f.Add("", "x", "", zeros+"\x0cContent-Type"+zeros+"\x01"+zeros+"\x01y", "y", "x", "", "")
 	f.Fuzz(func(t *testing.T, type1, coding1, language1, content1, type2, coding2, language2, content2 string) {
 		request := func(values ...string) http.Header {
 			h := http.Header{"Accept": {"whatever"}, "Content-Length": {values[0]}}
