@@ -123,12 +123,9 @@ func hasUnkeyed(header http.Header) bool {
 	return false
 }
 
-// isUnkeyed reports a field that must not come between key and answer. Servers
-// that hand fields to applications as variables (RFC 3875 §4.1.18) make one name
-// of X_Tenant and X-Tenant, so a name with an underscore would be a second
-// spelling of any field, those of Vary and of the key among them.
+// isUnkeyed reports a field that must not come between key and answer.
 func isUnkeyed(name string, trusted bool) bool {
-	if strings.IndexByte(name, '_') >= 0 {
+	if isSecondSpelling(name) {
 		return true
 	}
 	switch sources[name] {
@@ -139,6 +136,21 @@ func isUnkeyed(name string, trusted bool) bool {
 	default:
 		return !trusted
 	}
+}
+
+// isSecondSpelling reports a name with other characters than letters, digits and
+// hyphens. Servers that hand fields to applications as variables (RFC 3875 §4.1.18)
+// make one name of X_Tenant and X-Tenant; PHP takes X.Tenant for it as well, and
+// lighttpd whatever a token may have. So it would be a second spelling of any field,
+// those of Vary and of the key among them.
+func isSecondSpelling(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return true
+		}
+	}
+	return false
 }
 
 func fromTrustedProxy(r *http.Request) bool {
