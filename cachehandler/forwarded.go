@@ -14,67 +14,7 @@ import (
 // answer may depend nevertheless: whoever sends one would choose what everybody
 // else gets ("Practical Web Cache Poisoning", J. Kettle, 2018). They do not
 // reach the origin with a request that may fill the cache. docs/security.md
-// has the classes of attacks.
-
-// overriding are request fields that applications take for a part of the URI
-// or of the method. From a trusted proxy they are part of the key instead.
-var overriding = []string{
-	"Base-Url", "Destination", "Forwarded", "Front-End-Https", "Proxy-Host", "Request-Uri",
-	"X-Backend-Host", "X-Envoy-Original-Path",
-	"X-Forwarded-Host", "X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-Port", "X-Forwarded-Prefix",
-	"X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server",
-	"X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Forwarded-Url",
-	"X-Host", "X-Http-Destinationurl", "X-Http-Host-Override",
-	"X-Http-Method", "X-Http-Method-Override", "X-Http-Path-Override", "X-Method-Override",
-	"X-Original-Host", "X-Original-Method", "X-Original-Uri", "X-Original-Url", "X-Proxy-Url",
-	"X-Rewrite-Uri", "X-Rewrite-Url", "X-Scheme", "X-Script-Name", "X-Server-Name", "X-Url-Scheme",
-	"X-Wap-Profile",
-}
-
-// ofProxies are request fields that proxies set, about their client or about
-// themselves. From a trusted proxy they are let through, but are no part of the
-// key: most are different for every client.
-var ofProxies = []string{
-	"Cf-Connecting-Ip", "Cf-Ipcountry", "Client-Ip", "Cloudfront-Viewer-Country", "Fastly-Client-Ip",
-	"Forwarded-For", "True-Client-Ip", "X-Azure-Clientip", "X-Client-Ip", "X-Cluster-Client-Ip",
-	"X-Country-Code", "X-Forward-For", "X-Forwarded", "X-Forwarded-By", "X-Geo-Country", "X-Originating-Ip",
-	"X-Real-Ip", "X-Remote-Addr", "X-Remote-Ip", "X-Vercel-Ip-Country",
-	"Surrogate-Capability", // Edge Architecture Specification
-}
-
-// ofNobody are request fields that nobody sends for a good reason with a
-// request for something that can be stored.
-var ofNobody = []string{
-	// What frameworks and servers say to themselves.
-	"X-Accel-Mapping", "X-Astro-Locals", "X-Astro-Path", "X-Invoke-Output", "X-Invoke-Path", "X-Invoke-Query",
-	"X-Invoke-Status", "X-Matched-Path", "X-Middleware-Invoke", "X-Middleware-Rewrite",
-	"X-Middleware-Subrequest", "X-Now-Route-Matches", "X-Php-Ob-Level", "X-React-Router-Prerender-Data",
-	"X-React-Router-Spa-Mode", "X-Sendfile-Type",
-	// CGI makes HTTP_PROXY of it (CVE-2016-5385).
-	"Proxy",
-	// About content, which the request has none of.
-	"Content-Encoding", "Content-Language", "Content-Location", "Content-Range", "Expect",
-}
-
-// source is who sets a field.
-type source uint8
-
-const (
-	anybody source = iota
-	overrides
-	proxies
-	nobody
-)
-
-var sources = func() map[string]source {
-	all := make(map[string]source)
-	for s, names := range map[source][]string{overrides: overriding, proxies: ofProxies, nobody: ofNobody} {
-		for _, name := range names {
-			all[name] = s
-		}
-	}
-	return all
-}()
+// has the classes of attacks, unkeyed.go the names.
 
 // appendForwarded adds the overriding fields to the key when they come from a
 // trusted proxy, which sets them for good reason: scheme and host of the URI
@@ -128,7 +68,7 @@ func isUnkeyed(name string, trusted bool) bool {
 	if isSecondSpelling(name) {
 		return true
 	}
-	switch sources[name] {
+	switch sourceOf(name) {
 	case anybody:
 		return false
 	case nobody:

@@ -10,17 +10,53 @@ import (
 // shows to vary on though the origin forgot to say so. The latter keeps a
 // response from those for whom it was not made; it never gives one to more.
 
-// selecting are request fields by which applications answer with a part of a
-// page, with data instead of it, or (Content-Type of a request without content)
-// with an error. Those that forget Vary would have one client's fragment stored
-// for all.
-var selecting = [...]string{
-	"Content-Type",
-	"Hx-Boosted", "Hx-Request", "Hx-Target",
-	"Next-Router-Prefetch", "Next-Router-Segment-Prefetch", "Next-Router-State-Tree", "Next-Url", "Rsc",
-	"Turbo-Frame", "X-Fetch", "X-Inertia", "X-Inertia-Partial-Data", "X-Middleware-Prefetch", "X-Nextjs-Data",
-	"X-Pjax", "X-Pjax-Container", "X-Requested-With", "X-Up-Mode", "X-Up-Target",
+// selecting are request fields by which applications answer with a part of a page,
+// with data instead of it, with less than usual, or with an error. Those that forget
+// Vary would have one client's fragment stored for all. None is one that browsers
+// send with everything, so the page itself stays one for all of them.
+var selecting = func() map[string]bool {
+	all := make(map[string]bool)
+	for _, names := range [...][]string{ofFragments, ofNegotiation, ofCredentials} {
+		for _, name := range names {
+			all[name] = true
+		}
+	}
+	return all
+}()
+
+// ofFragments say that a script asks, and which part of the page it wants.
+var ofFragments = []string{
+	"Ajax", "Datastar-Request", "Faces-Request",
+	"Hx-Boosted", "Hx-History-Restore-Request", "Hx-Prompt", "Hx-Request", "Hx-Target", "Hx-Trigger", "Hx-Trigger-Name",
+	"Next-Hmr-Refresh", "Next-Router-Prefetch", "Next-Router-Segment-Prefetch", "Next-Router-State-Tree", "Next-Url", "Rsc",
+	"Turbo-Frame", "Wicket-Ajax", "X-Ajax", "X-Alpine-Request", "X-Alpine-Target", "X-Barba", "X-Fetch",
+	"X-Inertia", "X-Inertia-Error-Bag", "X-Inertia-Partial-Component", "X-Inertia-Partial-Data",
+	"X-Inertia-Partial-Except", "X-Inertia-Reset", "X-Inertia-Version", "X-Livewire", "X-Livewire-Navigate",
+	"X-Middleware-Prefetch", "X-Nextjs-Data", "X-Nextjs-Prefetch", "X-October-Request-Partials", "X-Pagelet-Fragment",
+	"X-Pjax", "X-Pjax-Container", "X-Pjax-Version", "X-Render-Partial", "X-Requested-With", "X-Sveltekit-Invalidated",
+	"X-Up-Context", "X-Up-Fail-Mode", "X-Up-Fail-Target", "X-Up-Mode", "X-Up-Target", "X-Up-Validate", "X-Up-Version",
+	"X-Winter-Request-Partials", "X-Xmlhttprequest",
 }
+
+// ofNegotiation ask for another form of the same, or for less of it because nobody
+// looks at it yet; the type of content that there is none of makes some refuse.
+var ofNegotiation = []string{
+	"A-Im", "Accept-Charset", "Accept-Datetime", "Accept-Features", "Accept-Version", "Api-Version", "Content-Type",
+	"Debug", "Negotiate", "Prefer", "Save-Data", "Translate", "X-Accept-Version", "X-Api-Version", "X-Debug",
+	"X-Response-Format", "X-Subdomain",
+	"Purpose", "Sec-Purpose", "X-Moz", "X-Purpose",
+}
+
+// ofCredentials say who asks, beside Authorization and cookies.
+var ofCredentials = []string{
+	"Access-Token", "Api-Key", "Apikey", "Auth-Token", "Dpop", "Private-Token", "X-Access-Token", "X-Amz-Security-Token",
+	"X-Api-Key", "X-Api-Token", "X-Apikey", "X-Auth", "X-Auth-Email", "X-Auth-Key", "X-Auth-Token", "X-Auth-User",
+	"X-Authentication", "X-Authorization", "X-Gitlab-Token", "X-Jwt", "X-Jwt-Assertion", "X-Session", "X-Session-Id",
+	"X-Session-Token", "X-Shopify-Access-Token", "X-Token", "X-User", "X-User-Id", "X-User-Token", "X-Vault-Token",
+}
+
+// IsSelecting reports one of the selecting fields by its canonical name.
+func IsSelecting(name string) bool { return selecting[name] }
 
 func (r *response) byVary() Reason {
 	vary, ok := parseVary(r.Header["Vary"], r.policy.VaryIgnore)
@@ -67,26 +103,27 @@ func (r *response) isForOrigin() bool {
 
 // bySelection separates what was asked for by one of the selecting fields.
 func (r *response) bySelection() Reason {
-	for _, name := range selecting {
-		if hasLines(r.RequestHeader, name) && isSelecting(r.Method, name) {
+	for name := range r.RequestHeader {
+		if selects(r.Method, r.RequestHeader, name) {
 			r.variesOn(name)
 		}
 	}
 	return None
 }
 
-// isSelecting reports what selects in requests with a method: the type of content
-// that there is says what the content is.
-func isSelecting(method, name string) bool {
-	return name != "Content-Type" || method != http.MethodPost && method != methodQuery
+// selects reports a selecting field of a request: the type of content that there is
+// says what the content is.
+func selects(method string, request http.Header, name string) bool {
+	return selecting[name] && len(request[name]) > 0 &&
+		(name != "Content-Type" || method != http.MethodPost && method != methodQuery)
 }
 
 // AsksApart reports a request with a selecting field that is not among the
 // names of vary: what the origin answers to it, if only with a 304, says nothing
 // about a response that does not vary on it.
 func AsksApart(method string, request http.Header, vary []string) bool {
-	for _, name := range selecting {
-		if hasLines(request, name) && isSelecting(method, name) && !containsName(vary, name) {
+	for name := range request {
+		if selects(method, request, name) && !containsName(vary, name) {
 			return true
 		}
 	}
@@ -97,7 +134,7 @@ func AsksApart(method string, request http.Header, vary []string) bool {
 // stays for whom it was made, whoever asked now.
 func (r *response) keepSelection(vary []string) {
 	for _, name := range vary {
-		if name == "Origin" || slices.Contains(selecting[:], name) {
+		if name == "Origin" || selecting[name] {
 			r.variesOn(name)
 		}
 	}
