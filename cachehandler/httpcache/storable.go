@@ -85,7 +85,7 @@ func (r *response) byStatus() Reason {
 		return r.byPart()
 	case r.Status < 200 || r.Status > 599 || AboutTheRequest(r.Status):
 		return StatusNotCacheable
-	case r.Status >= 400 && isOdd(r.RequestHeader):
+	case r.Status >= 400 && r.isAboutAsking():
 		return StatusNotCacheable
 	case r.cache.has(dirMustUnderstand) && !understood(r.Status):
 		return MustUnderstand // §5.2.2.3
@@ -110,27 +110,6 @@ func AboutTheRequest(status int) bool {
 		return true
 	}
 	return false
-}
-
-// oddBytes is how many bytes of header no ordinary request has but for cookies.
-const oddBytes = 4 << 10
-
-// isOdd reports a request that an error may well be the answer to, whatever is
-// stored under its URI: one with a header that is too large for some servers, or
-// with characters that are no ASCII (CPDoS, "Your Cache Has Fallen", 2019).
-func isOdd(request http.Header) bool {
-	size := 0
-	for name, values := range request {
-		for _, value := range values {
-			size += len(name) + len(value)
-			for i := range len(value) {
-				if c := value[i]; c < ' ' && c != '\t' || c > '~' {
-					return true
-				}
-			}
-		}
-	}
-	return size > oddBytes
 }
 
 // understood reports the final statuses of RFC 9110 §15, whose requirements on

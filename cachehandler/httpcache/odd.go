@@ -1,0 +1,86 @@
+package httpcache
+
+import (
+	"net/http"
+	"strings"
+)
+
+// This file is about errors that one client provokes and everybody would get from
+// the cache (CPDoS, "Your Cache Has Fallen", H. V. Nguyen et al., 2019): an origin
+// that gives its errors a lifetime does not mean those that are about how, and
+// by whom, it was asked.
+
+// isAboutAsking reports an error that says something about the request's fields
+// or about who sent it, as far as the status and the request tell. It says nothing
+// about a response that is stored. What the origin calls public, or the administrator
+// gives a lifetime by its number, is believed in what is about the client alone.
+func (r *response) isAboutAsking() bool {
+	switch {
+	case IsOdd(r.RequestHeader):
+		return true
+	case r.forEverybody() || r.source == FromOverride || r.source == FromTTL:
+		return false
+	case r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden: // RFC 9110 §15.5.2, §15.5.4
+		return true
+	}
+	return hasLines(r.RequestHeader, "Cookie") && !r.policy.CookieInKey && !isAboutResource(r.Status)
+}
+
+// isAboutResource reports an error that is the same for everybody: there is no such
+// thing, or not so.
+func isAboutResource(status int) bool {
+	switch status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusRequestURITooLong,
+		http.StatusUnavailableForLegalReasons, http.StatusNotImplemented:
+		return true
+	}
+	return false
+}
+
+const (
+	oddBytes = 4 << 10 // of header: what no ordinary request has but for cookies
+	oddLines = 64      // as many as some servers take, less what proxies add
+)
+
+// IsOdd reports a request that an error may well be the answer to, whatever is
+// stored under its URI: one with a header that is too large for some servers, with
+// characters that are no ASCII or that firewalls look for, or with parameters of an
+// object store's API, which refuses them where nothing is signed.
+func IsOdd(request http.Header) bool {
+	size, lines := 0, 0
+	for name, values := range request {
+		if isForObjectStores(name) {
+			return true
+		}
+		meta := "<>`'{}|^\\"
+		if name == "Cookie" { // they hold what applications like
+			meta = "<>`"
+		}
+		lines += len(values)
+		for _, value := range values {
+			size += len(name) + len(value)
+			if isOddValue(value, meta) {
+				return true
+			}
+		}
+	}
+	return size > oddBytes || lines > oddLines
+}
+
+func isOddValue(value, meta string) bool {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c > '~' {
+			return true
+		}
+	}
+	return strings.ContainsAny(value, meta) || strings.Contains(value, "../")
+}
+
+func isForObjectStores(name string) bool {
+	for _, beginning := range [...]string{"X-Amz-", "X-Goog-", "X-Ms-", "X-Oss-", "X-Cos-"} {
+		if strings.HasPrefix(name, beginning) {
+			return true
+		}
+	}
+	return false
+}
