@@ -18,8 +18,26 @@ const (
 	classHTML
 	classJSON
 	classText // txt, xml, maps and the like: neither page nor picture
+	classData // what is neither of these, nor a picture, script or style sheet: XML, tables, forms
 	classAsset
 )
+
+// byType is about web cache deception. Where the request says who asks, even "public"
+// is not believed: servers add it to whatever has such a name.
+func (r *response) byType() Reason {
+	identified := hasLines(r.RequestHeader, "Cookie") || hasLines(r.RequestHeader, "Authorization")
+	contentType := firstLine(r.Header["Content-Type"])
+	switch {
+	case r.Status/100 == 3 && identified && redirectsPage(r.Path, firstLine(r.Header["Location"])):
+		return TypeMismatch
+	case r.Status/100 != 2 || r.forEverybody() && !identified:
+	case MismatchesType(r.Path, contentType):
+		return TypeMismatch
+	case identified && isDisguised(r.Path, contentType):
+		return TypeMismatch
+	}
+	return None
+}
 
 // MismatchesType reports a response that is certainly not what the extension of
 // the path says: a page or JSON where a style sheet, script, picture, font,
@@ -34,6 +52,57 @@ func MismatchesType(path, contentType string) bool {
 		return true
 	case classText, classJSON:
 		return content == classHTML
+	}
+	return false
+}
+
+// isDisguised is MismatchesType for a request that says who asks: then it is enough
+// that the content is none of what the extension says. Text may well be a script,
+// style sheet or something that nobody gave a type.
+func isDisguised(path, contentType string) bool {
+	ext := extension(path)
+	switch content := classOfType(contentType); classOfExtension(ext) {
+	case classAsset:
+		return content == classData && !strings.HasPrefix(ext, "svg") || content == classText && isPicture(ext)
+	case classText:
+		return content == classJSON && ext != "txt"
+	}
+	return false
+}
+
+// isPicture reports extensions of pictures, recordings and fonts: their content is
+// no text, svg and playlists aside.
+func isPicture(ext string) bool {
+	switch ext {
+	case "png", "jpg", "jpeg", "gif", "ico", "webp", "avif", "bmp", "tif", "tiff", "jxl", "heic",
+		"woff", "woff2", "ttf", "eot", "otf", "mp4", "m4v", "webm", "mp3", "m4a", "ogg", "oga", "ogv", "opus", "wav",
+		"flac", "aac", "mov", "avi", "mkv", "pdf", "zip", "gz":
+		return true
+	}
+	return false
+}
+
+// redirectsPage reports a redirection from the name of a picture, script or style
+// sheet to what is none: the target may be the client's own.
+func redirectsPage(path, location string) bool {
+	location, _, _ = strings.Cut(location, "#")
+	location, _, _ = strings.Cut(location, "?")
+	return location != "" && classOfExtension(extension(path)) == classAsset && classOfExtension(extension(location)) != classAsset
+}
+
+// goesUp reports a path that leads up when it is decoded, with what some take for the
+// end of a segment or for its separator. Nobody asks like that for what everybody may
+// have, so where the request says who asks, not even "public" is believed: it may have
+// been said of another path. This is what isAmbiguous is about at its worst.
+func goesUp(path string) bool {
+	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
+		return false
+	}
+	decoded := strings.ReplaceAll(decode(decode(path)), "\\", "/")
+	for segment := range strings.SplitSeq(decoded, "/") {
+		if segment, _, _ = strings.Cut(segment, ";"); segment == ".." {
+			return true
+		}
 	}
 	return false
 }
@@ -66,9 +135,9 @@ func decode(path string) string {
 	return path
 }
 
-// extension is what follows the last dot of the last segment. Applications and
-// proxies differ on encoded characters and on what ends a path, so it is taken
-// after decoding and in any case to the end.
+// extension is what follows the last dot of the last segment, or what follows another
+// one up to a delimiter. Applications and proxies differ on encoded characters and on
+// what ends a path, so it is taken after decoding and in any case to the end.
 func extension(path string) string {
 	path = decode(decode(path))
 	path = strings.TrimRight(path, "/")
@@ -77,8 +146,24 @@ func extension(path string) string {
 	if dot < 0 {
 		return ""
 	}
-	return strings.ToLower(path[dot+1:])
+	last := strings.ToLower(path[dot+1:])
+	if classOfExtension(last) != classOther {
+		return last
+	}
+	for i := strings.LastIndexAny(path, delimiters); i >= 0; i = strings.LastIndexAny(path, delimiters) {
+		path = path[:i]
+		if dot = strings.LastIndexByte(path, '.'); dot < 0 {
+			return last
+		}
+		if ext := strings.ToLower(path[dot+1:]); classOfExtension(ext) == classAsset {
+			return ext
+		}
+	}
+	return last
 }
+
+// delimiters are what some take for the end of a path, or of its name.
+const delimiters = ";?#,&!~|\\\x00\t\n\r"
 
 func classOfExtension(extension string) contentClass {
 	switch extension {
@@ -105,6 +190,11 @@ func classOfType(contentType string) contentClass {
 		return classHTML
 	case mediaType == "application/json", strings.HasSuffix(mediaType, "+json"):
 		return classJSON
+	case mediaType == "text/plain":
+		return classText
+	case strings.HasSuffix(mediaType, "/xml"), mediaType == "text/csv", mediaType == "text/x-component",
+		mediaType == "application/x-www-form-urlencoded", strings.HasPrefix(mediaType, "multipart/"), strings.HasPrefix(mediaType, "message/"):
+		return classData
 	}
 	return classOther
 }

@@ -35,6 +35,12 @@ func TestMismatchesType(t *testing.T) {
 		{"bytes", "/a.zip", "application/octet-stream", false},
 		{"no type", "/a.zip", "", false},
 		{"no path", "", "text/html", false},
+		{"path parameter behind the extension", "/account/x.css;a=1.2", "text/html", true},
+		{"encoded delimiter behind the extension", "/account/x.css%3fy", "text/html", true},
+		{"delimiters on both sides", "/account;x.css;y", "text/html", true},
+		{"NUL behind the extension", "/account/x.png%00.html", "text/html", true},
+		{"a page with a parameter", "/a.html;b", "text/html", false},
+		{"a number behind a dot", "/release/v1.2,3", "text/html", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,5 +48,61 @@ func TestMismatchesType(t *testing.T) {
 				t.Errorf("MismatchesType(%q, %q) = %v, want %v", tt.path, tt.contentType, got, tt.want)
 			}
 		})
+	}
+}
+
+// With a cookie or Authorization in the request, "public" is believed only of what is
+// what its name says.
+func TestStoreDisguised(t *testing.T) {
+	const public = "Cache-Control: public, max-age=60\n"
+	tests := []struct {
+		name, path string
+		status     int
+		response   string
+		want       Reason // for a request that says who asks
+	}{
+		{"XML as picture", "/account/x.png", 200, "Content-Type: application/xml", TypeMismatch},
+		{"XML as script", "/account/x.js", 200, "Content-Type: text/xml; charset=utf-8", TypeMismatch},
+		{"a table as picture", "/account/x.jpg", 200, "Content-Type: text/csv", TypeMismatch},
+		{"text as font", "/account/x.woff2", 200, "Content-Type: text/plain", TypeMismatch},
+		{"JSON as feed", "/api/me.xml", 200, "Content-Type: application/json", TypeMismatch},
+		{"text as script", "/a.js", 200, "Content-Type: text/plain", Storable},
+		{"XML as drawing", "/a.svg", 200, "Content-Type: text/xml", Storable},
+		{"XML as XML", "/sitemap.xml", 200, "Content-Type: application/xml", Storable},
+		{"bytes as font", "/a.woff2", 200, "Content-Type: application/octet-stream", Storable},
+		{"picture of another type", "/a.png", 200, "Content-Type: image/webp", Storable},
+		{"page", "/news", 200, "Content-Type: text/html", Storable},
+		{"two dots in a name", "/a..b/c..d", 200, "", Storable},
+		{"a parameter", "/page;v=1", 200, "Content-Type: text/html", Storable},
+		{"redirected to one's own page", "/account/x.css", 302, "Location: /users/alice", TypeMismatch},
+		{"redirected to another place", "/a.png", 302, "Location: https://cdn.test/b.webp?v=1", Storable},
+		{"redirected page", "/news", 302, "Location: /news/today", Storable},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, request := range []string{"Cookie: a=b", "Authorization: Basic eDp5", ""} {
+				x := getWith(request, tt.status, public+tt.response)
+				x.Path = tt.path
+				want := tt.want
+				if request == "" {
+					want = Storable
+				}
+				if _, got := Store(x, &Policy{}); got != want {
+					t.Errorf("to %q: %v, want %v", request, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestGoesUp(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/static/..%2faccount": true, "/static/%252e%252e%252faccount": true, "/static/..%5caccount": true, "/static/..;/account": true,
+		"/static/%2e%2e/account": true, "/static/..;a=b/account": true, "/..": true, "/static/..%3b/account": true,
+		"/a..b/c..d": false, "/a/...": false, "/a/.": false, "/a;v=..": false, "/": false, "/%zz": false, "": false,
+	} {
+		if got := goesUp(path); got != want {
+			t.Errorf("goesUp(%q) = %v", path, got)
+		}
 	}
 }

@@ -147,7 +147,7 @@ func (r *response) byDirectives() Reason {
 
 // byAuthorization is §3.5.
 func (r *response) byAuthorization() Reason {
-	if hasLines(r.RequestHeader, "Authorization") && !r.allowsAuthorization() {
+	if hasLines(r.RequestHeader, "Authorization") && (!r.allowsAuthorization() || goesUp(r.Path)) {
 		return Authorization
 	}
 	return None
@@ -192,23 +192,13 @@ func (r *response) forEverybody() bool {
 	return r.cache.has(dirPublic) || r.cache.sMaxAge >= 0 || r.cache.targeted && r.cache.maxAge >= 0
 }
 
-// byType is about web cache deception: an application that answers
-// /account/x.css with the account page. With a cookie in the request even
-// "public" is not believed: servers add it to whatever has such a name.
-func (r *response) byType() Reason {
-	if r.Status/100 != 2 || r.forEverybody() && !hasLines(r.RequestHeader, "Cookie") {
-		return None
-	}
-	if MismatchesType(r.Path, firstLine(r.Header["Content-Type"])) {
-		return TypeMismatch
-	}
-	return None
-}
-
 func (r *response) byCookie() Reason {
 	switch {
-	case !hasLines(r.RequestHeader, "Cookie") || r.policy.CookieInKey || r.forEverybody():
+	case !hasLines(r.RequestHeader, "Cookie") || r.policy.CookieInKey:
 	case containsName(r.vary, "Cookie"):
+	case goesUp(r.Path):
+		return CookieRequest
+	case r.forEverybody():
 	case isAmbiguous(r.Path): // the lifetime may be meant for another path
 		return CookieRequest
 	case r.source == FromOverride || r.source.explicit() && r.lifetime > 0:

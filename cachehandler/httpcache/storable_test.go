@@ -321,7 +321,10 @@ func TestStoreUnderAmbiguousPath(t *testing.T) {
 		{"encoded backslash", "/account%5cstatic", override, "Cookie: a=b", "", CookieRequest},
 		{"two slashes", "/account//static", override, "Cookie: a=b", "", CookieRequest},
 		{"nobody to confuse", "/account%2f..%2fstatic/a", override, "", "", Storable},
-		{"public", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Cache-Control: public", Storable},
+		{"public", "/account%2fstatic/a", override, "Cookie: a=b", "Cache-Control: public", Storable},
+		{"public, and up", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Cache-Control: public", CookieRequest},
+		{"public, and up with a parameter", "/static/..;/account", Policy{}, "Cookie: a=b", "Cache-Control: public, max-age=60", CookieRequest},
+		{"public, and up for one who is authenticated", "/static/..%5caccount", Policy{}, "Authorization: Basic eDp5", "Cache-Control: public, max-age=60", Authorization},
 		{"Vary: Cookie", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Vary: Cookie", Storable},
 	}
 	for _, tt := range tests {
