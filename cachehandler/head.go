@@ -42,7 +42,7 @@ func (c *recorder) exchange() (*httpcache.Exchange, store.Layers) {
 		own["Date"] = []string{now.UTC().Format(http.TimeFormat)}
 	}
 	return &httpcache.Exchange{
-		Method: c.f.method(), Path: c.f.path, RequestHeader: c.f.client,
+		Method: c.f.method(), Host: c.f.host, Path: c.f.path, RequestHeader: c.f.client,
 		Status: c.status, Header: own,
 		RequestTime: c.f.sent, ResponseTime: now,
 	}, layers

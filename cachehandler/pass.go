@@ -163,7 +163,7 @@ func (f *fetch) onDirect(why httpcache.Reason, status int) {
 // storable.
 func (x *exchange) remember(h http.Header, status int) {
 	head, why := x.h.storable(&httpcache.Exchange{
-		Method: x.r.Method, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
+		Method: x.r.Method, Host: x.r.Host, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: status, Header: h, RequestTime: x.now, ResponseTime: time.Now(),
 	}, contentLength(status, h.Get("Content-Length")))
 	if head == nil {
@@ -204,7 +204,7 @@ func (x *exchange) freshenByHead(h http.Header) {
 		return // it is about what was there before a change
 	}
 	answer := &httpcache.Exchange{
-		Method: http.MethodHead, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
+		Method: http.MethodHead, Host: x.r.Host, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: http.StatusOK, Header: h, RequestTime: x.now, ResponseTime: time.Now(),
 	}
 	for _, o := range x.choosable() {

@@ -52,7 +52,7 @@ func (x *exchange) passPost() (err error) {
 func (p *posted) begin(x *exchange, status int, own http.Header, layers store.Layers) {
 	length := contentLength(status, own.Get("Content-Length"))
 	head, why := x.h.storable(&httpcache.Exchange{
-		Method: http.MethodPost, Path: originalURL(x.r).EscapedPath(), Target: x.target(), RequestHeader: x.r.Header,
+		Method: http.MethodPost, Host: x.r.Host, Path: originalURL(x.r).EscapedPath(), Target: x.target(), RequestHeader: x.r.Header,
 		Status: status, Header: own, RequestTime: x.now, ResponseTime: time.Now(),
 	}, length)
 	if why != httpcache.Storable {

@@ -89,7 +89,7 @@ func update(s *Stored, x *Exchange, p *Policy) (*Stored, Reason, bool) {
 			break
 		}
 	}
-	r.keepSelection(s.Vary)
+	r.keepSelection(s)
 	fresh := r.freeze()
 	if slices.Equal(fresh.Vary, s.Vary) {
 		fresh.Variant = s.Variant // it stays the response it was

@@ -74,6 +74,7 @@ func (r *response) byVary() Reason {
 	if r.isForOrigin() {
 		r.variesOn("Origin")
 	}
+	r.byReflection()
 	return None
 }
 
@@ -132,9 +133,10 @@ func AsksApart(method string, request http.Header, vary []string) bool {
 
 // keepSelection is bySelection for a stored response that is freshened: it
 // stays for whom it was made, whoever asked now.
-func (r *response) keepSelection(vary []string) {
-	for _, name := range vary {
-		if name == "Origin" || selecting[name] {
+func (r *response) keepSelection(s *Stored) {
+	said, _ := parseVary(s.Fields.Values("Vary"), nil)
+	for _, name := range s.Vary {
+		if name == "Origin" || selecting[name] || !containsName(said, name) {
 			r.variesOn(name)
 		}
 	}

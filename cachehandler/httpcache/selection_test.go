@@ -24,16 +24,34 @@ func TestVariesWithoutVary(t *testing.T) {
 		{"a fragment", "Rsc: 1", "", []string{"Rsc"}},
 		{"a fragment, and Vary", "Hx-Request: true", "Vary: Accept-Encoding", []string{"Accept-Encoding", "Hx-Request"}},
 		{"no fragment", "X-Other: 1", "", nil},
+		{"a prefetch", "Sec-Purpose: prefetch", "", []string{"Sec-Purpose"}},
+		{"a key", "X-Api-Key: abc", "", []string{"X-Api-Key"}},
+		{"fetch-3.3 opened to the same in another case", "Origin: https://A.test/", allow + "https://a.test", []string{"Origin"}},
+		{"led to a field's host", "X-My-Host: evil.test", "Location: https://Evil.test/a", []string{"X-My-Host"}},
+		{"led to a field's path", "X-My-Base: /evil", "Location: https://example.com/evil/a", []string{"X-My-Base"}},
+		{"led back to the Referer", "Referer: https://evil.test/x", "Refresh: 0; url=https://evil.test/x", []string{"Referer"}},
+		{"opened to the Referer", "Referer: https://evil.test", "Content-Security-Policy: frame-ancestors https://evil.test", []string{"Referer"}},
+		{"the site's own page", "Referer: https://example.com/a", "Location: https://example.com/a/", nil},
+		{"the site's own host", "X-Forwarded-Host: example.com\nX-Forwarded-Proto: https", "Location: https://example.com/a/", nil},
+		{"nothing in common", "X-My-Host: evil.test\nUser-Agent: Mozilla/5.0", "Location: /a", nil},
+		{"too short to say", "Dnt: 1\nX: abc", "Location: /1/abc", nil},
+		{"led by a cookie", "Cookie: a=b; region=north", "Location: /north/", []string{"Cookie"}},
+		{"led by language", "Accept-Language: fr;q=0.5, de-DE", "Location: /de/x", []string{"Accept-Language"}},
+		{"in no language of the request", "Accept-Language: fr", "Location: /de/x", nil},
+		{"preloads", "Accept: text/html\nUser-Agent: x/1.0", "Link: </a.css>; rel=preload; as=style", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := &Policy{}
-			s := mustStoreAs(t, getWith(tt.request, 200, fresh+"Etag: \"a\"\n"+tt.response), p)
+			x := getWith(tt.request, 200, fresh+"Etag: \"a\"\n"+tt.response)
+			x.Host = "example.com"
+			s := mustStoreAs(t, x, p)
 			if !slices.Equal(s.Vary, tt.want) {
 				t.Fatalf("varies on %q, want %q", s.Vary, tt.want)
 			}
 			for _, asks := range []string{tt.request, ""} {
 				x := getWith(asks, 304, "Etag: \"a\"")
+				x.Host = "example.com"
 				if updated, why, ok := Freshen(s, x, p); !ok || !slices.Equal(updated.Vary, s.Vary) || updated.Variant != s.Variant {
 					t.Errorf("after a 304 to %q: %v, varies on %q (%q), want %q (%q)", asks, why, updated.Vary, updated.Variant, s.Vary, s.Variant)
 				}

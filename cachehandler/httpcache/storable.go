@@ -26,6 +26,7 @@ import (
 type Exchange struct {
 	Method        string
 	Path          string // of the request's URI as it is spelled, for the check on cache deception; "" skips it
+	Host          string // the authority of the request's URI; "" for unknown
 	Target        string // the absolute URI, for answers to POST; "" and these are not stored
 	RequestHeader http.Header
 	Status        int
