@@ -190,7 +190,7 @@ func classOfType(contentType string) contentClass {
 		return classHTML
 	case mediaType == "application/json", strings.HasSuffix(mediaType, "+json"):
 		return classJSON
-	case mediaType == "text/plain":
+	case mediaType == "text/plain", mediaType == "text/markdown":
 		return classText
 	case strings.HasSuffix(mediaType, "/xml"), mediaType == "text/csv", mediaType == "text/x-component",
 		mediaType == "application/x-www-form-urlencoded", strings.HasPrefix(mediaType, "multipart/"), strings.HasPrefix(mediaType, "message/"):

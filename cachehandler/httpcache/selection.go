@@ -74,6 +74,9 @@ func (r *response) byVary() Reason {
 	if r.isForOrigin() {
 		r.variesOn("Origin")
 	}
+	if r.isForProgram() {
+		r.variesOn("Accept")
+	}
 	r.byReflection()
 	return None
 }
@@ -100,6 +103,32 @@ func (r *response) byCoding(coding string) Reason {
 func (r *response) isForOrigin() bool {
 	allowed, origin := r.Header["Access-Control-Allow-Origin"], r.RequestHeader["Origin"]
 	return len(allowed) > 0 && len(origin) > 0 && allowed[0] != "*" && allowed[0] == origin[0]
+}
+
+// isForProgram reports JSON or text for one who asked for that and for no page: under
+// the same URI browsers may get the page, unless its name says what it is. Feeds are
+// not looked at: every reader asks for them in other words.
+func (r *response) isForProgram() bool {
+	accept := r.RequestHeader["Accept"]
+	if len(accept) == 0 {
+		return false
+	}
+	content := classOfType(firstLine(r.Header["Content-Type"]))
+	if content != classJSON && content != classText || classOfExtension(extension(r.Path)) != classOther {
+		return false
+	}
+	asked := false
+	for _, line := range accept {
+		for element := range listElements(line) {
+			switch classOfType(element) {
+			case content:
+				asked = true
+			case classHTML:
+				return false
+			}
+		}
+	}
+	return asked
 }
 
 // bySelection separates what was asked for by one of the selecting fields.
