@@ -18,6 +18,10 @@ import (
 // for URIs of 8000 octets at least, and nobody benefits from storing longer ones.
 const maxKeyBytes = 8 << 10
 
+// maxSortedBytes bounds a query that is taken apart: servers take headers of a
+// megabyte, and to sort half a million parameters costs more than to fetch a page.
+const maxSortedBytes = 4 * maxKeyBytes
+
 // KeyOptions is what a request's key is made of: two requests with equal keys
 // ask for the same thing.
 type KeyOptions struct {
@@ -203,7 +207,7 @@ func (o *QueryOptions) append(dst []byte, raw string) []byte {
 	if o.Ignore || raw == "" {
 		return dst
 	}
-	if isCloaked(raw) {
+	if len(raw) > maxSortedBytes || isCloaked(raw) {
 		return append(append(dst, '?'), raw...)
 	}
 	var params []string

@@ -182,6 +182,18 @@ func TestKeyParts(t *testing.T) {
 	}
 }
 
+// A query that is too long to be worth it is not taken apart: it is no key either way.
+func TestLongQueries(t *testing.T) {
+	o := QueryOptions{Sort: true, Drop: []string{"utm_*"}}
+	raw := strings.Repeat("b&a&", maxSortedBytes/4) + "utm_x"
+	if got := string(o.append(nil, raw)); got != "?"+raw {
+		t.Errorf("a query of %d bytes is in the key as %d", len(raw), len(got))
+	}
+	if got := string(o.append(nil, "b&a&utm_x")); got != "?a&b" {
+		t.Errorf("a short one is in the key as %q", got)
+	}
+}
+
 // lenient are ways in which origins take a query apart, each without what
 // "query drop utm_*" leaves to be dropped.
 var lenient = map[string]func(raw string) []string{

@@ -1,6 +1,7 @@
 package cachehandler
 
 import (
+	"bytes"
 	"hash/maphash"
 	"math/rand/v2"
 	"strconv"
@@ -105,7 +106,13 @@ func (v *variation) appendKey(dst, key []byte, ends keyEnds) []byte {
 	}
 	dst = append(append(dst, key[:ends.path]...), separator, 'n')
 	dst = append(strconv.AppendUint(dst, v.number, 36), '?')
-	dst = v.AppendQuery(dst, string(query))
+	if bytes.IndexByte(query, ';') >= 0 {
+		// Some origins find another parameter behind it, which would be left out with
+		// the one before it (keyparts.go). No other query makes a key with one.
+		dst = append(dst, query...)
+	} else {
+		dst = v.AppendQuery(dst, string(query))
+	}
 	return append(dst, key[ends.query:]...)
 }
 
