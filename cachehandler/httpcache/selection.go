@@ -10,54 +10,6 @@ import (
 // shows to vary on though the origin forgot to say so. The latter keeps a
 // response from those for whom it was not made; it never gives one to more.
 
-// selecting are request fields by which applications answer with a part of a page,
-// with data instead of it, with less than usual, or with an error. Those that forget
-// Vary would have one client's fragment stored for all. None is one that browsers
-// send with everything, so the page itself stays one for all of them.
-var selecting = func() map[string]bool {
-	all := make(map[string]bool)
-	for _, names := range [...][]string{ofFragments, ofNegotiation, ofCredentials} {
-		for _, name := range names {
-			all[name] = true
-		}
-	}
-	return all
-}()
-
-// ofFragments say that a script asks, and which part of the page it wants.
-var ofFragments = []string{
-	"Ajax", "Datastar-Request", "Faces-Request",
-	"Hx-Boosted", "Hx-History-Restore-Request", "Hx-Prompt", "Hx-Request", "Hx-Target", "Hx-Trigger", "Hx-Trigger-Name",
-	"Next-Hmr-Refresh", "Next-Router-Prefetch", "Next-Router-Segment-Prefetch", "Next-Router-State-Tree", "Next-Url", "Rsc",
-	"Turbo-Frame", "Wicket-Ajax", "X-Ajax", "X-Alpine-Request", "X-Alpine-Target", "X-Barba", "X-Fetch",
-	"X-Inertia", "X-Inertia-Error-Bag", "X-Inertia-Partial-Component", "X-Inertia-Partial-Data",
-	"X-Inertia-Partial-Except", "X-Inertia-Reset", "X-Inertia-Version", "X-Livewire", "X-Livewire-Navigate",
-	"X-Middleware-Prefetch", "X-Nextjs-Data", "X-Nextjs-Prefetch", "X-October-Request-Partials", "X-Pagelet-Fragment",
-	"X-Pjax", "X-Pjax-Container", "X-Pjax-Version", "X-Render-Partial", "X-Requested-With", "X-Sveltekit-Invalidated",
-	"X-Up-Context", "X-Up-Fail-Mode", "X-Up-Fail-Target", "X-Up-Mode", "X-Up-Target", "X-Up-Validate", "X-Up-Version",
-	"X-Winter-Request-Partials", "X-Xmlhttprequest",
-}
-
-// ofNegotiation ask for another form of the same, or for less of it because nobody
-// looks at it yet; the type of content that there is none of makes some refuse.
-var ofNegotiation = []string{
-	"A-Im", "Accept-Charset", "Accept-Datetime", "Accept-Features", "Accept-Version", "Api-Version", "Content-Type",
-	"Debug", "Negotiate", "Prefer", "Save-Data", "Translate", "X-Accept-Version", "X-Api-Version", "X-Debug",
-	"X-Response-Format", "X-Subdomain",
-	"Purpose", "Sec-Purpose", "X-Moz", "X-Purpose",
-}
-
-// ofCredentials say who asks, beside Authorization and cookies.
-var ofCredentials = []string{
-	"Access-Token", "Api-Key", "Apikey", "Auth-Token", "Dpop", "Private-Token", "X-Access-Token", "X-Amz-Security-Token",
-	"X-Api-Key", "X-Api-Token", "X-Apikey", "X-Auth", "X-Auth-Email", "X-Auth-Key", "X-Auth-Token", "X-Auth-User",
-	"X-Authentication", "X-Authorization", "X-Gitlab-Token", "X-Jwt", "X-Jwt-Assertion", "X-Session", "X-Session-Id",
-	"X-Session-Token", "X-Shopify-Access-Token", "X-Token", "X-User", "X-User-Id", "X-User-Token", "X-Vault-Token",
-}
-
-// IsSelecting reports one of the selecting fields by its canonical name.
-func IsSelecting(name string) bool { return selecting[name] }
-
 func (r *response) byVary() Reason {
 	vary, ok := parseVary(r.Header["Vary"], r.policy.VaryIgnore)
 	if !ok || r.policy.HostIgnored && containsName(vary, "Host") {
@@ -133,8 +85,10 @@ func (r *response) isForProgram() bool {
 
 // bySelection separates what was asked for by one of the selecting fields.
 func (r *response) bySelection() Reason {
+	content := classOfType(firstLine(r.Header["Content-Type"]))
+	forOne := (content == classHTML || content == classJSON) && !r.forEverybody()
 	for name := range r.RequestHeader {
-		if selects(r.Method, r.RequestHeader, name) {
+		if selects(r.Method, r.RequestHeader, name) || forOne && identifies(name) {
 			r.variesOn(name)
 		}
 	}

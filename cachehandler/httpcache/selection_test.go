@@ -31,6 +31,13 @@ func TestVariesWithoutVary(t *testing.T) {
 		{"data for a browser", "Accept: text/html,application/xml;q=0.9,*/*;q=0.8", "Content-Type: application/xml", nil},
 		{"data for who takes all", "Accept: */*", "Content-Type: application/json", nil},
 		{"a page for a program", "Accept: application/json", "Content-Type: text/html", nil},
+		{
+			"a page for one whom a proxy let through", "Remote-User: a\nX-Auth-Request-Email: a@b.test", "Content-Type: text/html",
+			[]string{"Remote-User", "X-Auth-Request-Email"},
+		},
+		{"a page for everybody", "Remote-User: a", "Content-Type: text/html\nCache-Control: public", nil},
+		{"a picture for one whom a proxy let through", "Remote-User: a", "Content-Type: image/png", nil},
+		{"a tenant", "X-Tenant: a", "", []string{"X-Tenant"}},
 		{"a style sheet", "Accept: text/css,*/*;q=0.1", "Content-Type: text/css", nil},
 		{"a picture", "Accept: image/avif,image/webp,*/*;q=0.8", "Content-Type: image/webp", nil},
 		{"a key", "X-Api-Key: abc", "", []string{"X-Api-Key"}},
