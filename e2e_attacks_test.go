@@ -45,9 +45,24 @@ func TestSmuggling(t *testing.T) {
 		"Connection: Content-Length\r\nContent-Length: %[2]d\r\n\r\n%[1]s", // the origin would see it without
 		"Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n%[2]x\r\n%[1]s\r\n0\r\n\r\n",
 		"Expect: 100-continue\r\nContent-Length: %[2]d\r\n\r\n%[1]s",
+		"Expect: 100-continue, x\r\nContent-Length: %[2]d\r\n\r\n%[1]s", // 0.CL
+		"Expect:\r\n 100-continue\r\nContent-Length: %[2]d\r\n\r\n%[1]s",
+		"Content-Length:\r\n %[2]d\r\n\r\n%[1]s",
+		"Content-Length : %[2]d\r\n\r\n%[1]s",
+		"Content_Length: %[2]d\r\nContent-Length: 0\r\n\r\n%[1]s",
+		"Transfer.Encoding: chunked\r\nContent-Length: %[2]d\r\n\r\n%[1]s",
+		"Transfer-Encoding: chunked\r\n\r\n%[2]x;a=b\r\n%[1]s\r\n0\r\n\r\n", // chunk extensions
+		"Transfer-Encoding: chunked\r\n\r\n%[2]x;\n%[1]s\r\n0\r\n\r\n",
+		"Transfer-Encoding: chunked\r\n\r\n%[2]x\n%[1]s\r\n0\r\n\r\n",
+		"Transfer-Encoding: chunked\r\n\r\n%[2]x;a=\"\r\n0\r\n\r\n\"\r\n%[1]s\r\n0\r\n\r\n",
+		"Transfer-Encoding: chunked\r\n\r\n0%[2]x \r\n%[1]s\r\n0\r\n\r\n",
+		"Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n%[1]s\r\n\r\n", // in the trailer
+		"Transfer-Encoding: chunked\r\nTrailer: Content-Length\r\n\r\n0\r\nContent-Length: %[2]d\r\n\r\n%[1]s",
+		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 777\r\nContent-Length: %[2]d\r\n\r\n%[1]s",
+		"Max-Forwards: 0\r\nContent-Length: %[2]d\r\n\r\n%[1]s",
 	} {
 		path := fmt.Sprintf("/victim-%d", i)
-		for _, method := range []string{"GET", "POST"} {
+		for _, method := range []string{"GET", "POST", "OPTIONS", "HEAD"} { // TE.0 and CL.0
 			answers := s.pipeline(method + " /attack HTTP/1.1\r\nHost: site.test\r\n" + fmt.Sprintf(shape, smuggled, len(smuggled)) +
 				"GET " + path + " HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n")
 			if got, want := string(s.get(path).body), "GET "+path+" with 0"; got != want {

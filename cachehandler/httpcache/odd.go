@@ -23,7 +23,8 @@ func (r *response) isAboutAsking() bool {
 	case r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden: // RFC 9110 §15.5.2, §15.5.4
 		return true
 	}
-	return hasLines(r.RequestHeader, "Cookie") && !r.policy.CookieInKey && !isAboutResource(r.Status)
+	named := hasLines(r.RequestHeader, "Cookie") && !r.policy.CookieInKey || hasLines(r.RequestHeader, "Origin")
+	return named && !isAboutResource(r.Status)
 }
 
 // isAboutResource reports an error that is the same for everybody: there is no such

@@ -65,7 +65,8 @@ var storeConditions = [...]func(*response) Reason{
 
 // byMethod: GET, QUERY (RFC 10008 §2.7), and POST as RFC 9110 §9.3.3 describes it: with an explicit
 // lifetime and a Content-Location that is the target itself, so that the
-// content is what a GET would have brought.
+// content is what a GET would have brought. With a cookie in the request it has to
+// be called public as well: who changes something is mostly shown their own.
 func (r *response) byMethod() Reason {
 	switch {
 	case r.Method == http.MethodGet || r.Method == methodQuery:
@@ -74,6 +75,9 @@ func (r *response) byMethod() Reason {
 		return Method
 	}
 	location := r.Header["Content-Location"]
+	if hasLines(r.RequestHeader, "Cookie") && !r.policy.CookieInKey && !r.forEverybody() {
+		return Method
+	}
 	if r.Status != http.StatusOK || !r.source.explicit() || len(location) != 1 || !sameURI(r.Target, location[0]) {
 		return Method
 	}

@@ -236,6 +236,20 @@ func TestStoreByMethod(t *testing.T) {
 	}
 }
 
+// What one with a cookie gets for a change is for everybody if it says so.
+func TestStorePostWithCookie(t *testing.T) {
+	for response, want := range map[string]Reason{
+		"Cache-Control: max-age=60\n":         Method,
+		"Cache-Control: public, max-age=60\n": Storable,
+	} {
+		x := getWith("Cookie: a=b", 200, response+"Content-Location: ?b=c")
+		x.Method, x.Target = http.MethodPost, "https://example.com/a?b=c"
+		if _, got := Store(x, &Policy{}); got != want {
+			t.Errorf("%q: %v, want %v", response, got, want)
+		}
+	}
+}
+
 func TestCacheDeception(t *testing.T) {
 	const page = "Content-Type: text/html; charset=utf-8\n"
 	tests := []struct {
@@ -367,6 +381,7 @@ func TestErrorsOfOddRequests(t *testing.T) {
 		{"9110-15.5.2 about who asks", "", 401, StatusNotCacheable},
 		{"an error that a cookie may have made", "Cookie: a=b", 400, StatusNotCacheable},
 		{"a failure that a cookie may have made", "Cookie: a=b", 500, StatusNotCacheable},
+		{"a failure that an origin may have made", "Origin: https://evil.test", 500, StatusNotCacheable},
 		{"9110-15.5.5 about the resource", "Cookie: a=b|c", 404, Storable},
 	}
 	for _, status := range []int{400, 401, 403, 500} {
