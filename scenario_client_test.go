@@ -110,6 +110,8 @@ func (c *scriptedClient) run(step *node) {
 		err = c.begins(ctx, words[1], words[2])
 	case words[0] == "arrived" && len(words) == 3:
 		err = c.arrived(ctx, words[1], number(words[2]))
+	case words[0] == "waiting" && len(words) == 3:
+		err = c.waiting(ctx, words[1], number(words[2]))
 	case words[0] == "release" && len(words) == 2:
 		c.origin.update(func() { c.origin.released[words[1]] = true })
 	case words[0] == "leave" && len(words) == 2:
@@ -352,6 +354,22 @@ func (c *scriptedClient) arrived(ctx context.Context, path string, n int) error 
 		return fmt.Errorf("the origin got %d requests for %s, want %d", got, path, n)
 	}
 	return nil
+}
+
+// waiting waits until so many requests wait for a fetch, which explain says.
+func (c *scriptedClient) waiting(ctx context.Context, path string, n int) error {
+	for got := -1; ; {
+		if v := c.site.explain("url", c.site.url(path), "header", "Host: site.test").Handlers; len(v) == 1 {
+			got = v[0].Waiting
+		}
+		if got == n {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%d requests wait for %s, want %d", got, path, n)
+		}
+		pause(ctx, 5*time.Millisecond)
+	}
 }
 
 // leave ends what is still under way.

@@ -44,7 +44,13 @@ func (x *exchange) join() (lead bool) {
 	}
 	x.joined = x.now
 	since := x.h.cache.invalidated.since(x.key, x.ends)
-	x.flight, lead = x.h.cache.flights.join(x.flightKey(), variant, x.now, since)
+	if x.from == 0 && x.h.policy.WantsNewer(x.r.Header) {
+		x.from = x.h.cache.flights.next()
+	}
+	x.flight, lead = x.h.cache.flights.joinFrom(x.flightKey(), variant, x.now, since, x.from)
+	if lead {
+		x.flight.class = classOf(x.r.Header)
+	}
 	return lead
 }
 
@@ -67,7 +73,10 @@ func (x *exchange) validatedEachTime() bool {
 func (x *exchange) wait() step {
 	f := x.flight
 	defer f.waiters.Add(-1)
-	timer := time.NewTimer(time.Duration(x.h.Collapse.Wait))
+	if x.until.IsZero() {
+		x.until = time.Now().Add(time.Duration(x.h.Collapse.Wait))
+	}
+	timer := time.NewTimer(time.Until(x.until))
 	defer timer.Stop()
 	select {
 	case <-f.landed:

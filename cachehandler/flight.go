@@ -21,6 +21,11 @@ type flight struct {
 
 	unshared bool // nobody joins it
 	began    time.Time
+	number   uint64 // larger than those of all that began before it
+	// insists: it is for requests that do not take what was asked for before they
+	// came (RFC 9111 §5.2.1.4).
+	insists bool
+	class   class // of the leader's request; set before it lands
 
 	// outdated is set when the key was invalidated meanwhile: the answer may be
 	// shared with those who wait, but is not stored.
@@ -58,6 +63,7 @@ type landing struct {
 // flights are the fetches on their way, by key and variant.
 type flights struct {
 	seed   maphash.Seed
+	begun  atomic.Uint64 // how many there were so far
 	shards [64]flightShard
 }
 
@@ -77,21 +83,44 @@ func (fs *flights) shard(key string) *flightShard {
 	return &fs.shards[maphash.String(fs.seed, key)%uint64(len(fs.shards))]
 }
 
+// next is the number that the next flight has, or a later one.
+func (fs *flights) next() uint64 { return fs.begun.Load() + 1 }
+
 // join returns the flight for a key and variant that began after since. lead is
 // true for the one who has to carry it out; for everybody else there is one to
 // wait for.
 func (fs *flights) join(key, variant string, now, since time.Time) (f *flight, lead bool) {
+	return fs.joinFrom(key, variant, now, since, 0)
+}
+
+// joinFrom is join for a request that takes only a flight with this number or a
+// larger one, and else leads its own beside those that began before it came. Only
+// where one is for such requests already does it wait for that and then join again,
+// which is to be told by the number: so there is one after the other, each for
+// all who came during the one before.
+func (fs *flights) joinFrom(key, variant string, now, since time.Time, from uint64) (f *flight, lead bool) {
 	s := fs.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for f := s.byKey[key]; f != nil; f = f.next {
-		if f.variant == variant && !f.unshared && f.began.After(since) {
+		if f.isFor(variant, since) && (f.number >= from || f.insists) {
 			f.waiters.Add(1)
 			f.awaitLocked()
 			return f, false
 		}
 	}
-	return s.addLocked(&flight{key: key, variant: variant, began: now}), true
+	for f := s.byKey[key]; f != nil; f = f.next {
+		if f.isFor(variant, since) { // and would replace what is newer, if it landed later
+			f.outdated.Store(true)
+		}
+	}
+	return s.addLocked(&flight{key: key, variant: variant, began: now, number: fs.begun.Add(1), insists: from > 0}), true
+}
+
+// isFor reports a flight that those with a variant may join, if they take one that
+// began after since.
+func (f *flight) isFor(variant string, since time.Time) bool {
+	return f.variant == variant && !f.unshared && f.began.After(since)
 }
 
 // alone adds a flight that nobody joins. It is there to be outdated.
@@ -99,7 +128,7 @@ func (fs *flights) alone(key string) *flight {
 	s := fs.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.addLocked(&flight{key: key, unshared: true})
+	return s.addLocked(&flight{key: key, unshared: true, number: fs.begun.Add(1)})
 }
 
 func (s *flightShard) addLocked(f *flight) *flight {

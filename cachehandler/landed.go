@@ -14,11 +14,15 @@ import (
 func (x *exchange) share(l landing) step {
 	x.now = time.Now()
 	switch {
+	case x.flight.number < x.from: // it was waited for only to begin after it
+		return x.lookAgain()
 	case l.inParts:
 		return x.inParts()
 	case l.again:
 		return x.lookAgain()
-	case l.alone || l.err == nil && l.object == nil:
+	case l.isForLeader() && x.flight.class&withCookie != 0 && x.r.Header["Cookie"] == nil:
+		return x.lookAgain() // the cookie may be why; here is none
+	case l.isForLeader():
 		return x.passFor(httpcache.PassMemory)
 	case l.err != nil:
 		return x.originFailed(l)
@@ -47,6 +51,9 @@ func (x *exchange) share(l landing) step {
 	x.fetched(resultCollapsed, httpcache.Collapsed, l)
 	return stepDeliver
 }
+
+// isForLeader reports an answer, or none, that nobody else may have.
+func (l *landing) isForLeader() bool { return l.alone || l.err == nil && l.object == nil }
 
 // lookAgain starts over, after another's fetch, or one that could not validate what
 // is stored, brought nothing for this request.

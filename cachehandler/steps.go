@@ -77,6 +77,8 @@ type exchange struct {
 	dry    bool   // nobody asked: see explain.go
 	rounds int
 	joined time.Time // when it came to wait for others
+	until  time.Time // it waits for others no longer than that, for all of them together
+	from   uint64    // the first flight that it takes, if it does not take any; 0: it does
 
 	reader   *store.Reader // of a body that still arrives
 	filling  chan struct{} // closed when the part that this request fetched is settled

@@ -176,6 +176,18 @@ func (p *Policy) ReuseOnError(s *Stored, request http.Header, status int, now ti
 	return false, Expired
 }
 
+// WantsNewer reports a request that does not take a response without validation,
+// however new it is (§5.2.1.4, and §5.2.1.1 for max-age=0, which is how browsers
+// reload): what another request has asked the origin for before it came is no
+// answer to it.
+func (p *Policy) WantsNewer(request http.Header) bool {
+	if request["Cache-Control"] == nil && request["Pragma"] == nil {
+		return false
+	}
+	wish := p.wish(request)
+	return wish.has(dirNoCache) || wish.exceeded(0)
+}
+
 // OnlyIfCached reports the request directive of that name (§5.2.1.7).
 func (p *Policy) OnlyIfCached(request http.Header) bool {
 	return p.asks(request, dirOnlyIfCached)

@@ -217,3 +217,29 @@ func TestReuseIsMonotonic(t *testing.T) {
 		}
 	}
 }
+
+// RFC 9111 §5.2.1.4: what was asked for before such a request came is no answer to it.
+func TestWantsNewer(t *testing.T) {
+	for _, tt := range []struct {
+		name, value string
+		want        bool
+	}{
+		{"X", "no-cache", false},
+		{"Cache-Control", "no-cache", true},
+		{"Cache-Control", "x, No-Cache", true},
+		{"Cache-Control", "max-age=0", true}, // §5.2.1.1
+		{"Cache-Control", "max-age=1", false},
+		{"Cache-Control", "no-store", false},
+		{"Pragma", "no-cache", true}, // §5.4
+	} {
+		p := DefaultPolicy()
+		request := http.Header{tt.name: {tt.value}}
+		if got := p.WantsNewer(request); got != tt.want {
+			t.Errorf("%s: %s is %t", tt.name, tt.value, got)
+		}
+		p.IgnoreRequestDirectives = true
+		if p.WantsNewer(request) {
+			t.Errorf("%s: %s is honoured", tt.name, tt.value)
+		}
+	}
+}
