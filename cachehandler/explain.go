@@ -1,12 +1,14 @@
 package cachehandler
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
@@ -35,18 +37,23 @@ type verdict struct {
 	// The handler around this one that uses the same store, and whose fetches
 	// this one lets through.
 	Inside string `json:"inside,omitempty"`
+	// The handler around this one that answers, so that the request does not come
+	// here unless that asks the origin.
+	Behind string `json:"behind,omitempty"`
 
 	// What of the key only the real request has.
 	Unsure []string `json:"unsure,omitempty"`
 
-	Result string  `json:"result"` // as {http.response_cache.status}, or "error"
-	Then   string  `json:"then"`   // in words
-	Steps  []stage `json:"steps"`
-	Key    string  `json:"key,omitempty"`
+	Result string       `json:"result"` // as {http.response_cache.status}; "error", or "none" for one that lets the request through
+	Then   string       `json:"then"`   // in words
+	Steps  []stage      `json:"steps"`
+	Key    string       `json:"key,omitempty"`
+	Origin *originFetch `json:"origin,omitempty"` // the request it would send
 
 	Variants []variant `json:"variants"`
 	Refusals []refusal `json:"refusals"` // what the pass memory knows of the key
 	Fetches  int       `json:"fetches"`  // of the key, on their way
+	Oldest   int64     `json:"oldest"`   // of these, in seconds
 	Waiting  int       `json:"waiting"`  // requests for one
 	Drops    drops     `json:"drops"`
 }
@@ -57,30 +64,20 @@ type stage struct {
 	Reason  string `json:"reason,omitempty"`
 	Text    string `json:"text,omitempty"`
 	Section string `json:"section,omitempty"`
+	Option  string `json:"option,omitempty"` // that decides it, or can change it
 	Detail  string `json:"detail,omitempty"`
 }
 
 // refusal is an answer that was not storable.
 type refusal struct {
-	With    []string `json:"with"` // what the request had that may have been the cause
-	Reason  string   `json:"reason"`
-	Text    string   `json:"text"`
-	Section string   `json:"section,omitempty"`
-	Ago     int64    `json:"ago"`    // seconds
-	Passes  bool     `json:"passes"` // requests of this kind go straight to the origin
-}
-
-// drops is how many objects would go.
-type drops struct {
-	URL         int       `json:"url"` // purge of the URL, or a successful unsafe request
-	Tags        []tagDrop `json:"tags"`
-	TagsOmitted int       `json:"tags_omitted,omitempty"`
-}
-
-type tagDrop struct {
-	Tag     string `json:"tag"`
-	Origin  string `json:"origin,omitempty"` // of a cache group: only what is of this origin
-	Objects int    `json:"objects"`
+	With      []string `json:"with"` // what the request had that may have been the cause
+	Reason    string   `json:"reason"`
+	Text      string   `json:"text"`
+	Section   string   `json:"section,omitempty"`
+	Option    string   `json:"option,omitempty"` // that decides it, or can change it
+	Ago       int64    `json:"ago"`              // seconds
+	Passes    bool     `json:"passes"`           // requests of this kind go straight to the origin
+	PassesFor int64    `json:"passes_for"`       // seconds more
 }
 
 // explain is what h would do with r, which has come as far as h.
@@ -121,15 +118,24 @@ func (v *verdict) unasked(x *exchange, next step) {
 	v.say("receive", x.outcome.reason, "")
 	switch {
 	case next == stepDone:
-		v.Result, v.Then = "error", "The request is answered with an error: "+x.err.Error()+"."
+		v.Result, v.Then = "error", "It is answered with "+errorText(x.err)+"."
 	case x.outcome.reason == httpcache.Bypassed:
 		v.Result, v.Then = resultBypass.String(), "The origin is asked, and its answer is not stored."
 	default:
 		v.Result, v.Then = resultPass.String(), "The origin is asked, and its answer is not stored."
 	}
-	if _, ok := httpcache.Invalidates(x.r.Method, x.target(), http.StatusOK, nil); ok && next == stepPass {
+	if _, ok := httpcache.Invalidates(x.r.Method, x.target(), http.StatusOK, nil); ok && next == stepPass && x.key != nil {
 		v.Then += " If that succeeds, what is stored under the key is dropped, with what the answer names in Location, Content-Location and Cache-Group-Invalidation (RFC 9111 §4.4, RFC 9875 §3)."
 	}
+}
+
+// errorText is an error as its client sees it, and why it is one.
+func errorText(err error) string {
+	var he caddyhttp.HandlerError
+	if errors.As(err, &he) && he.Err != nil {
+		return fmt.Sprintf("%d: %v", he.StatusCode, he.Err)
+	}
+	return fmt.Sprintf("%d: %v", http.StatusInternalServerError, err)
 }
 
 // lookedUp goes on with what is stored.
@@ -159,6 +165,7 @@ func (v *verdict) lookedUp(x *exchange, objects []*store.Object, selected *store
 	case stepStale:
 		v.Result = resultStale.String()
 		v.Then = "It is answered from the store, and one request fetches it anew in the background: " + x.answer() + "."
+		v.Origin = x.wouldAsk()
 	default:
 		v.missed(x)
 	}
@@ -172,29 +179,66 @@ func (v *verdict) missed(x *exchange) {
 	case httpcache.None:
 	case httpcache.OnlyIfCached:
 		v.say("miss", why, "")
-		v.Result, v.Then = "error", "It is answered with 504."
+		v.Result, v.Then = "error", "It is answered with 504: nothing usable is stored."
 		return
 	default:
-		v.say("miss", why, "")
-		v.Result, v.Then = resultPass.String(), "The origin is asked, and its answer is not stored."
-		if x.r.Method == http.MethodHead {
-			v.Then = "The origin is asked, and an answer to HEAD is not stored; it may freshen what is (RFC 9111 §4.3.5)."
-		}
+		v.passed(x, why)
 		return
 	}
 	v.Result, v.Then = resultMiss.String(), "The origin is asked, and its answer is stored if it may be."
-	if fetches, _ := x.h.cache.flights.pending(string(x.key)); fetches > 0 && !x.h.Collapse.Off {
-		v.Then += " It may wait for a fetch that is on its way."
+	v.Origin = x.wouldAsk()
+	v.collapsed(x)
+	if x.portion != nil {
+		v.say("part", httpcache.None, x.wanted())
+	} else if x.object == nil && x.r.Header["Range"] != nil {
+		v.Steps = append(v.Steps, stage{Step: "part", Option: "fill_range_up_to", Detail: "The whole is asked for, and kept if it is no larger than that."})
 	}
 	if x.object == nil {
 		return
 	}
-	asked := make(http.Header)
-	if x.object.Head.Validate(asked) {
+	if v.Origin.validates() {
 		v.Result = resultRevalidated.String()
-		v.say("validate", httpcache.None, "The origin is asked with "+fieldLines(asked)+" (RFC 9111 §4.3.1).")
+		v.say("validate", httpcache.None, "The origin is asked with "+fieldLines(v.Origin.Fields)+" (RFC 9111 §4.3.1).")
 		v.Then = "The origin is asked whether the stored response is still valid. If it says 304, that is the answer: " + x.answer() + ". Otherwise its new answer is."
 	}
+	v.onFailure(x)
+}
+
+// passed is a request that goes to the origin without the cache asking anything
+// itself.
+func (v *verdict) passed(x *exchange, why httpcache.Reason) {
+	v.say("miss", why, "")
+	v.Result, v.Then = resultPass.String(), "The origin is asked, and its answer is not stored."
+	switch {
+	case x.r.Method == http.MethodHead:
+		v.Then = "The origin is asked, and an answer to HEAD is not stored; it may freshen what is (RFC 9111 §4.3.5)."
+		if x.object != nil {
+			v.onFailure(x)
+		}
+	case why == httpcache.PassMemory:
+		v.Then += " If it could have been, the next one is."
+	}
+}
+
+// collapsed says how the request would share a fetch.
+func (v *verdict) collapsed(x *exchange) {
+	fetches, _, _ := x.h.cache.flights.pending(x.flightKey())
+	switch {
+	case fetches == 0:
+	case x.h.Collapse.Off:
+		v.Steps = append(v.Steps, stage{Step: "collapse", Option: "collapse", Detail: "It does not wait for a fetch that is on its way."})
+	case x.validatedEachTime():
+		v.say("collapse", httpcache.None, "What is stored is validated before each use, by every request for itself.")
+	case x.h.policy.WantsNewer(x.r.Header):
+		v.say("collapse", httpcache.RequestNoCache, "It shares only a fetch that begins after it came.")
+	default:
+		v.say("collapse", httpcache.Collapsed, "It may wait for a fetch that is on its way.")
+		v.Then += " It may wait for a fetch that is on its way."
+	}
+}
+
+// onFailure says what becomes of the request if the origin fails.
+func (v *verdict) onFailure(x *exchange) {
 	ok, why := x.h.policy.ReuseOnError(x.object.Head, x.r.Header, 0, x.now)
 	if ok {
 		v.say("if the origin fails", why, "Then the stored response is the answer.")
@@ -211,6 +255,8 @@ func (x *exchange) answer() string {
 		return "304, by the request's own condition (RFC 9110 §13.2.2)"
 	case x.r.Method == http.MethodHead:
 		return "the head of the response (RFC 9110 §9.3.2)"
+	case head.Part != nil:
+		return "the part it asks for (RFC 9110 §14.2)"
 	case head.Status == http.StatusOK && x.r.Header["Range"] != nil:
 		return "the part it asks for, if there is one (RFC 9110 §14.2)"
 	}
@@ -220,27 +266,57 @@ func (x *exchange) answer() string {
 func (v *verdict) say(step string, why httpcache.Reason, detail string) {
 	s := stage{Step: step, Detail: detail}
 	if why != httpcache.None {
-		s.Reason, s.Text, s.Section = why.String(), why.Text(), why.Section()
+		s.Reason, s.Text, s.Section, s.Option = why.String(), why.Text(), why.Section(), optionFor(why)
 	}
 	v.Steps = append(v.Steps, s)
 }
 
 // describe adds what is known of the key, whatever becomes of the request.
 func (v *verdict) describe(x *exchange, objects []*store.Object) {
+	objects = x.withEquivalents(objects)
 	for _, o := range objects {
 		v.Variants = append(v.Variants, x.variant(o))
 	}
 	for c := range unfillable << 1 {
-		if why, age, ok := x.h.cache.passes.recall(x.key, c, x.now); ok {
-			v.Refusals = append(v.Refusals, refusal{
-				With: c.names(), Reason: why.String(), Text: why.Text(), Section: why.Section(),
-				Ago: int64(age / time.Second), Passes: age < passFor,
-			})
+		v.refused(x, x.key, c)
+	}
+	if x.portion != nil {
+		v.refused(x, rangeKey(x.key, x.portion.field), classOf(x.r.Header))
+	}
+	var oldest time.Time
+	v.Fetches, v.Waiting, oldest = x.h.cache.flights.pending(string(x.key))
+	if v.Fetches > 0 {
+		v.Oldest = seconds(x.now.Sub(oldest))
+	}
+	v.countDrops(x)
+	v.countTags(x, objects)
+}
+
+// withEquivalents adds what is stored for URIs that are equivalent.
+func (x *exchange) withEquivalents(objects []*store.Object) []*store.Object {
+	if x.key == nil || x.query != nil || x.h.Key.noSearch {
+		return objects
+	}
+	all := slices.Clone(objects)
+	for _, key := range x.h.cache.equivalents(x.key, x.ends) {
+		others, err := x.get(key)
+		if err == nil && len(others) > 0 && !slices.Contains(all, others[0]) {
+			all = append(all, others...)
 		}
 	}
-	v.Fetches, v.Waiting = x.h.cache.flights.pending(string(x.key))
-	v.Drops.URL = len(objects)
-	v.countTags(x, objects)
+	return all
+}
+
+// refused adds what is remembered of a class of requests.
+func (v *verdict) refused(x *exchange, key []byte, c class) {
+	why, age, ok := x.h.cache.passes.recall(key, c, x.now)
+	if !ok {
+		return
+	}
+	v.Refusals = append(v.Refusals, refusal{
+		With: c.names(), Reason: why.String(), Text: why.Text(), Section: why.Section(), Option: optionFor(why),
+		Ago: seconds(age), Passes: age < passFor, PassesFor: seconds(max(0, passFor-age)),
+	})
 }
 
 // names are the request fields a class stands for.
@@ -253,34 +329,4 @@ func (c class) names() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// maxCounted bounds the tags whose objects are counted.
-const maxCounted = 100
-
-func (v *verdict) countTags(x *exchange, objects []*store.Object) {
-	var tags []string
-	for _, o := range objects {
-		tags = append(tags, o.Tags...)
-	}
-	slices.Sort(tags)
-	tags = slices.Compact(tags)
-	v.Drops.TagsOmitted = max(0, len(tags)-maxCounted)
-	for _, tag := range tags[:min(len(tags), maxCounted)] {
-		tagged, err := x.h.cache.tier.Tagged(x.r.Context(), tag)
-		if err != nil {
-			continue
-		}
-		name, origin := httpcache.PlainTag(tag)
-		v.Drops.Tags = append(v.Drops.Tags, tagDrop{Tag: name, Origin: origin, Objects: len(tagged)})
-	}
-}
-
-func fieldLines(h http.Header) string {
-	var lines []string
-	for name, values := range h {
-		lines = append(lines, name+": "+strings.Join(values, ", "))
-	}
-	slices.Sort(lines)
-	return strings.Join(lines, " and ")
 }

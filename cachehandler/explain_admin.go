@@ -80,9 +80,12 @@ func (e *explanation) walk(app *caddyhttp.App, asked *http.Request) {
 	if !listening {
 		e.Notes = append(e.Notes, "No server listens on the port of the URL; the routes of all servers are looked at.")
 	}
+	if listening && (target.Scheme == "https") != slices.ContainsFunc(servers, func(s *caddyhttp.Server) bool { return len(s.TLSConnPolicies) > 0 }) {
+		e.Notes = append(e.Notes, "What listens on the port of the URL does not speak "+target.Scheme+".")
+	}
 	reached := make(map[string]bool)
 	for _, server := range servers {
-		visitor := visitor{caches: make(map[*cache]string)}
+		visitor := visitor{caches: make(map[*cache]string), asking: make(map[*cache]bool)}
 		way := route.Follow(server, asked, visitor.visit)
 		e.Answers = append(e.Answers, way.Ended)
 		for _, v := range visitor.reached {

@@ -13,6 +13,8 @@ import (
 type visitor struct {
 	reached []*verdict
 	caches  map[*cache]string // of those, with their places
+	asking  map[*cache]bool   // those that have made the request their own
+	behind  string            // the place of one that answers
 }
 
 // visit explains a handler of this package. It is taken to hand the request on.
@@ -21,12 +23,32 @@ func (v *visitor) visit(w *route.Way, handler caddyhttp.MiddlewareHandler, place
 	if !own {
 		return false, true
 	}
-	said := h.explain(w.Request)
+	var said *verdict
+	if v.asking[h.cache] {
+		said = h.transparent()
+	} else {
+		said = h.explain(w.Request)
+	}
 	said.Place, said.Server, said.Hosts = place, w.Server.Name(), w.Hosts
-	said.Before, said.Inside = slices.Clone(w.Before), v.caches[h.cache]
+	said.Before, said.Inside, said.Behind = slices.Clone(w.Before), v.caches[h.cache], v.behind
 	if said.Inside == "" {
 		v.caches[h.cache] = place
 	}
+	if said.Origin != nil { // what comes after it sees that
+		w.Request.Method = said.Origin.request.Method
+		setHeader(w.Request.Header, said.Origin.request.Header)
+		v.asking[h.cache] = true
+	} else if v.behind == "" && (said.Result == resultHit.String() || said.Result == "error") {
+		v.behind = place
+	}
 	v.reached = append(v.reached, said)
 	return true, true
+}
+
+// transparent is explain for a handler of a cache that asks already.
+func (h *Handler) transparent() *verdict {
+	return &verdict{
+		Name: h.Name, Store: h.Store, Tier: h.cache.kind, Result: "none", Then: "It lets the request through, which is the fetch of a handler of the same store.",
+		Steps: []stage{}, Variants: []variant{}, Refusals: []refusal{}, Drops: drops{Prefixes: []prefixDrop{}, Tags: []tagDrop{}},
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // This file writes an explanation for people.
@@ -34,7 +35,7 @@ func printExplanation(w io.Writer, e explanation) error {
 type printer struct{ w io.Writer }
 
 func (p printer) line(depth int, format string, args ...any) {
-	fmt.Fprintf(p.w, strings.Repeat("  ", depth)+format+"\n", args...)
+	fmt.Fprintln(p.w, strings.Repeat("  ", depth)+printable(fmt.Sprintf(format, args...)))
 }
 
 func (p printer) verdict(v *verdict) {
@@ -42,6 +43,9 @@ func (p printer) verdict(v *verdict) {
 	p.line(0, "%s at %s (store %s, %s)%s", v.Name, v.Place, v.Store, v.Tier, forHosts(v.Hosts))
 	if v.Inside != "" {
 		p.line(1, "It is inside the one at %s, whose fetches for the same store it lets through.", v.Inside)
+	}
+	if v.Behind != "" {
+		p.line(1, "The one at %s answers; the request comes here only if that asks the origin.", v.Behind)
 	}
 	for _, b := range v.Before {
 		p.line(1, "Before it, and taken to let the request through: %s", b)
@@ -54,9 +58,15 @@ func (p printer) verdict(v *verdict) {
 	for _, s := range v.Steps {
 		p.line(1, "%-20s %s", s.Step, s.sentence())
 	}
+	if v.Result == "none" {
+		return
+	}
+	if v.Origin != nil {
+		p.line(1, "%-20s %s", "asks the origin", v.Origin.sentence())
+	}
 	p.line(1, "%-20s %s", "key", v.Key)
 	if v.Fetches > 0 {
-		p.line(1, "%-20s %d on their way, %d requests wait", "fetches", v.Fetches, v.Waiting)
+		p.line(1, "%-20s on their way: %d, the oldest for %s; requests that wait: %d", "fetches", v.Fetches, inSeconds(v.Oldest), v.Waiting)
 	}
 	p.variants(v)
 	p.refusals(v)
@@ -74,6 +84,9 @@ func (s stage) sentence() string {
 	if s.Detail != "" {
 		parts = append(parts, s.Detail)
 	}
+	if s.Option != "" {
+		parts = append(parts, strings.TrimSpace(byOption(s.Option)))
+	}
 	return strings.Join(parts, " ")
 }
 
@@ -86,16 +99,24 @@ func (p printer) variants(v *verdict) {
 			mark = "*"
 		}
 		size := fmt.Sprintf("%d bytes", s.Bytes)
+		if s.Part != "" {
+			size = s.Part
+		}
 		if !s.Complete {
-			size += " so far"
+			size += fmt.Sprintf(", %d of them so far", s.Bytes)
 		}
 		p.line(1, "%s %d, %s, stored %s", mark, s.Status, size, s.StoredAt.Format(time.RFC3339))
+		if s.Key != "" {
+			p.line(3, "under %s", s.Key)
+		}
+		p.line(3, "stored because: %s", s.Stored.Detail)
 		p.line(3, "%s old, lifetime %s by %s%s", inSeconds(s.Age), inSeconds(s.Lifetime), s.FromText, inBrackets(s.Section))
 		if s.TTL < 0 {
 			p.line(3, "stale for %s, used stale while it is refreshed for %s, if the origin fails for %s", inSeconds(-s.TTL), inSeconds(s.Revalidate), inSeconds(s.OnError))
 		} else {
 			p.line(3, "fresh for %s, then used stale while it is refreshed for %s, if the origin fails for %s", inSeconds(s.TTL), inSeconds(s.Revalidate), inSeconds(s.OnError))
 		}
+		p.list("validators: ", s.validators())
 		for _, f := range s.Vary {
 			p.line(3, "%s", f.sentence())
 		}
@@ -108,7 +129,43 @@ func (p printer) variants(v *verdict) {
 	}
 }
 
+func (s variant) validators() (lines []string) {
+	for _, name := range []string{"Etag", "Last-Modified"} {
+		for _, value := range s.Fields[name] {
+			lines = append(lines, name+": "+value)
+		}
+	}
+	return lines
+}
+
+func (o *originFetch) sentence() string {
+	said := o.Method
+	if len(o.Fields) > 0 {
+		said += " with " + fieldLines(o.Fields)
+	}
+	if len(o.Without) > 0 {
+		said += ", without the request's " + strings.Join(o.Without, ", ")
+	}
+	return said
+}
+
+// printable is s as a terminal may show it.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsGraphic(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, `\x%02x`, r)
+		}
+	}
+	return b.String()
+}
+
 func (s variant) unselected() string {
+	if s.Matches && s.Part != "" {
+		return "a part, which has not all that is asked for, or is not the newest that has"
+	}
 	if s.Matches {
 		return "not the one: another that the request selects is newer, or closer to what it asks for; or this is not for it: " + s.Reuse.sentence()
 	}
@@ -148,15 +205,21 @@ func (p printer) refusals(v *verdict) {
 		}
 		passes := "such requests wait for each other again"
 		if r.Passes {
-			passes = "such requests pass"
+			passes = "such requests pass for " + inSeconds(r.PassesFor) + " more"
 		}
-		p.line(1, "Not stored %s ago, for a request %s: %s: %s%s; %s.", inSeconds(r.Ago), with, r.Reason, strings.TrimSuffix(r.Text, "."), inBrackets(r.Section), passes)
+		p.line(1, "Not stored %s ago, for a request %s: %s: %s%s; %s.", inSeconds(r.Ago), with, r.Reason, strings.TrimSuffix(r.Text, "."), inBrackets(r.Section)+byOption(r.Option), passes)
 	}
 }
 
 func (p printer) drops(v *verdict) {
 	p.line(0, "")
 	p.line(1, "A purge of the URL, or a successful POST, PUT or DELETE, drops %d.", v.Drops.URL)
+	if h := v.Drops.Host; h != nil {
+		p.line(1, "A purge of the host %s drops %d.", h.Host, h.Objects)
+	}
+	for _, d := range v.Drops.Prefixes {
+		p.line(1, "A purge of the prefix %s drops %d.", d.Prefix, d.Objects)
+	}
 	for _, t := range v.Drops.Tags {
 		if t.Origin != "" {
 			p.line(1, "Invalidation of the group %q of %s drops %d.", t.Tag, t.Origin, t.Objects)
@@ -183,4 +246,11 @@ func inBrackets(s string) string {
 		return ""
 	}
 	return " (" + s + ")"
+}
+
+func byOption(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " [option " + name + "]"
 }

@@ -1,6 +1,7 @@
 package cachehandler
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +16,12 @@ type variant struct {
 	Selected bool     `json:"selected"` // it is the one for the request
 	Matches  bool     `json:"matches"`  // the request selects it, or a newer one
 	Vary     []varied `json:"vary"`
-	Reuse    stage    `json:"reuse"` // what it is to the request, if selected
+	Reuse    stage    `json:"reuse"`         // what it is to the request, if selected
+	Key      string   `json:"key,omitempty"` // if it is stored under another than the request's (No-Vary-Search)
+	Stored   stage    `json:"stored"`        // why it is
 
 	Status     int       `json:"status"`
+	Part       string    `json:"part,omitempty"` // the range of a part, as Content-Range has it
 	StoredAt   time.Time `json:"stored_at"`
 	Age        int64     `json:"age"`
 	Lifetime   int64     `json:"lifetime"`
@@ -25,6 +29,7 @@ type variant struct {
 	From       string    `json:"lifetime_from"` // what gave the lifetime
 	FromText   string    `json:"lifetime_text"`
 	Section    string    `json:"lifetime_section,omitempty"`
+	Option     string    `json:"lifetime_option,omitempty"` // that gave or bounded it
 	Revalidate int64     `json:"stale_while_revalidate"`
 	OnError    int64     `json:"stale_if_error"`
 	Flags      []string  `json:"flags,omitempty"`
@@ -49,14 +54,15 @@ type varied struct {
 func (x *exchange) variant(o *store.Object) variant {
 	head := o.Head
 	_, why := x.h.policy.Reuse(head, x.r.Header, x.now)
-	from, section := lifetimeText(head)
+	from, section, option := x.lifetimeText(head)
 	age := head.Age(x.now).Truncate(time.Second) // as in Age: with what is left it adds up to the lifetime
 	v := variant{
 		Selected: o == x.object, Matches: x.selects(o), Vary: x.compareVary(head),
-		Reuse:  stage{Step: "reuse", Reason: why.String(), Text: why.Text(), Section: why.Section()},
+		Reuse:  stage{Step: "reuse", Reason: why.String(), Text: why.Text(), Section: why.Section(), Option: optionFor(why)},
+		Stored: storedBecause(head), Part: partText(head),
 		Status: head.Status, StoredAt: head.ResponseTime,
 		Age: seconds(age), Lifetime: seconds(head.Lifetime), TTL: seconds(head.Lifetime - age),
-		From: head.LifetimeFrom.String(), FromText: from, Section: section,
+		From: head.LifetimeFrom.String(), FromText: from, Section: section, Option: option,
 		Revalidate: seconds(head.StaleWhileRevalidate), OnError: seconds(head.StaleIfError),
 		Flags: flagNames(head), Fields: make(map[string][]string),
 	}
@@ -67,6 +73,9 @@ func (x *exchange) variant(o *store.Object) variant {
 		case !slices.Contains(v.Hidden, name):
 			v.Hidden = append(v.Hidden, name)
 		}
+	}
+	if o.Key != string(x.key) {
+		v.Key = o.Key
 	}
 	v.Bytes, v.Complete = o.Body.Length()
 	for _, tag := range o.Tags {
@@ -123,28 +132,65 @@ func seconds(d time.Duration) int64 {
 	return n
 }
 
-// lifetimeText says where a lifetime comes from.
-func lifetimeText(head *httpcache.Stored) (text, section string) {
+// lifetimeText says where a lifetime comes from, and which option has to do with
+// it.
+func (x *exchange) lifetimeText(head *httpcache.Stored) (text, section, option string) {
 	field := "Cache-Control"
 	if head.Targeted != "" {
-		field = head.Targeted
-		section = "RFC 9213 §2.2"
+		field, section, option = head.Targeted, "RFC 9213 §2.2", "targeted"
 	}
 	switch head.LifetimeFrom {
 	case httpcache.FromOverride:
-		return "the option ttl_override", ""
+		text, section, option = "the option ttl_override", "", "ttl_override"
 	case httpcache.FromSMaxAge:
-		return "s-maxage in " + field, orElse(section, "RFC 9111 §5.2.2.10")
+		text, section = "s-maxage in "+field, orElse(section, "RFC 9111 §5.2.2.10")
 	case httpcache.FromMaxAge:
-		return "max-age in " + field, orElse(section, "RFC 9111 §5.2.2.1")
+		text, section = "max-age in "+field, orElse(section, "RFC 9111 §5.2.2.1")
 	case httpcache.FromExpires:
-		return "Expires", "RFC 9111 §5.3"
+		text, section = "Expires", "RFC 9111 §5.3"
 	case httpcache.FromTTL:
-		return "the option ttl", ""
+		text, section, option = "the option ttl", "", "ttl"
 	case httpcache.FromHeuristic:
-		return "the time since Last-Modified, by the option heuristic", "RFC 9111 §4.2.2"
+		text, section, option = "the time since Last-Modified, by the option heuristic", "RFC 9111 §4.2.2", "heuristic"
+		if head.Lifetime == x.h.policy.HeuristicMax {
+			text += ", which bounds it"
+		}
+	default:
+		return "nothing: it is validated before each use", "RFC 9111 §4.2", ""
 	}
-	return "nothing: it is validated before each use", "RFC 9111 §4.2"
+	if limit := time.Duration(x.h.MaxTTL); limit > 0 && head.Lifetime == limit+head.InitialAge {
+		text, option = text+", bounded by the option max_ttl", "max_ttl"
+	}
+	return text, section, option
+}
+
+// storedBecause says what let a response be stored (RFC 9111 §3).
+func storedBecause(head *httpcache.Stored) stage {
+	why := httpcache.Storable
+	s := stage{Step: "store", Reason: why.String(), Text: why.Text(), Section: why.Section()}
+	switch head.LifetimeFrom {
+	case httpcache.FromOverride, httpcache.FromTTL:
+		s.Option, s.Detail = head.LifetimeFrom.String(), "An option gives it a lifetime, and nothing forbids to store it."
+	case httpcache.FromHeuristic:
+		s.Detail = "Its status is cacheable by default (RFC 9110 §15.1) or it is public, and it says when it was modified."
+	case httpcache.FromNothing:
+		s.Detail = "It has a validator, by which it can be used again (RFC 9111 §4.3)."
+	default:
+		s.Detail = "The origin gives it a lifetime."
+	}
+	return s
+}
+
+// partText is the range of a part; "" for the whole.
+func partText(head *httpcache.Stored) string {
+	p := head.Part
+	switch {
+	case p == nil:
+		return ""
+	case p.Complete < 0:
+		return fmt.Sprintf("bytes %d-%d/*", p.Start, p.Start+p.Length-1)
+	}
+	return fmt.Sprintf("bytes %d-%d/%d", p.Start, p.Start+p.Length-1, p.Complete)
 }
 
 func orElse(s, other string) string {

@@ -109,7 +109,7 @@ func (h *Handler) fetching(r *http.Request) bool {
 func (x *exchange) newFetch() *fetch {
 	ctx, cancel := context.WithCancel(fetchContext{x.r.Context(), x.h.cache})
 	f := &fetch{
-		h: x.h, next: x.next, flight: x.flight, base: x.object,
+		h: x.h, next: x.next, flight: x.flight, base: x.base(),
 		client: x.r.Header,
 		ends:   x.ends,
 		path:   originalURL(x.r).EscapedPath(),
@@ -123,11 +123,16 @@ func (x *exchange) newFetch() *fetch {
 	if f.key = x.flight.key; f.key != string(x.key) {
 		f.key = string(x.key)
 	}
-	if f.base != nil && httpcache.AsksApart(x.r.Method, x.r.Header, f.base.Head.Vary) {
-		f.base = nil
-	}
 	f.rec.f = f
 	return f
+}
+
+// base is the stored object that a fetch for x is to replace or validate.
+func (x *exchange) base() *store.Object {
+	if x.object != nil && httpcache.AsksApart(x.r.Method, x.r.Header, x.object.Head.Vary) {
+		return nil
+	}
+	return x.object
 }
 
 // conditional are the fields by which a client asks for less than the whole

@@ -128,7 +128,7 @@ func (fs *flights) alone(key string) *flight {
 	s := fs.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.addLocked(&flight{key: key, unshared: true, number: fs.begun.Add(1)})
+	return s.addLocked(&flight{key: key, unshared: true, began: time.Now(), number: fs.begun.Add(1)})
 }
 
 func (s *flightShard) addLocked(f *flight) *flight {
@@ -164,17 +164,18 @@ func (fs *flights) land(f *flight, result landing) {
 	}
 }
 
-// pending is how many fetches of a key are on their way, and how many requests
-// wait for one.
-func (fs *flights) pending(key string) (fetches, waiting int) {
+// pending is how many fetches of a key are on their way, how many requests wait
+// for one, and when the oldest began.
+func (fs *flights) pending(key string) (fetches, waiting int, oldest time.Time) {
 	s := fs.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for f := s.byKey[key]; f != nil; f = f.next {
+	for f := s.byKey[key]; f != nil; f = f.next { // newest first
 		fetches++
 		waiting += int(f.waiters.Load())
+		oldest = f.began
 	}
-	return fetches, waiting
+	return fetches, waiting, oldest
 }
 
 // outdate keeps the flights of a key from being stored and from being joined.

@@ -35,6 +35,10 @@ func Request(ctx context.Context, query url.Values, client string) (*http.Reques
 	if err != nil || target.Scheme != "http" && target.Scheme != "https" || target.Host == "" || target.User != nil {
 		return nil, fmt.Errorf("url: %q is not an absolute http or https URL", query.Get("url"))
 	}
+	if strings.ContainsAny(query.Get("url"), " \t") {
+		return nil, fmt.Errorf("url: %q has white space, which no request line can carry: write %%20", query.Get("url"))
+	}
+	target.Fragment, target.RawFragment = "", "" // which no client sends
 	if target.Path == "" {
 		target.Path = "/"
 	}

@@ -36,6 +36,12 @@ func TestRequestTarget(t *testing.T) {
 	}
 }
 
+func TestFragmentsAreNotSent(t *testing.T) {
+	if r, err := request(t, "url", "http://a.test/b#top"); err != nil || URL(r).String() != "http://a.test/b" {
+		t.Errorf("%v (%v)", r, err)
+	}
+}
+
 func TestRequest(t *testing.T) {
 	r, err := request(t, "url", "https://a.test:8443/b", "method", "POST", "client", "2001:db8::1",
 		"header", "Host: b.test", "header", "X: 1", "header", "x:2")
@@ -56,6 +62,7 @@ func TestRequest(t *testing.T) {
 		{"url", "http:///path"},
 		{"url", "http://user@a.test/"},
 		{"url", "http://a.test/%zz"},
+		{"url", "http://a.test/b c"},
 		{"url", "http://a.test/", "method", "A B"},
 		{"url", "http://a.test/", "client", "a.test"},
 		{"url", "http://a.test/", "header", "nonsense"},
