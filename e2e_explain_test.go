@@ -17,17 +17,34 @@ type verdict struct {
 	Result, Then, Key string
 	Steps             []stage
 	Variants          []variant
-	Refusals          []struct {
-		With            []string
-		Reason, Section string
-		Ago             int64
-		Passes          bool
+	Behind            string
+	Origin            *struct {
+		Method  string
+		Fields  http.Header
+		Without []string
 	}
+	Refusals         []refusal
 	Fetches, Waiting int
 	Drops            struct {
 		URL  int
+		Host *struct {
+			Host    string
+			Objects int
+		}
+		Prefixes []struct {
+			Prefix  string
+			Objects int
+		}
 		Tags []tagDrop
 	}
+}
+
+type refusal struct {
+	With                    []string
+	Reason, Section, Option string
+	Ago                     int64
+	Passes                  bool
+	PassesFor               int64 `json:"passes_for"`
 }
 
 type tagDrop struct {
@@ -44,12 +61,14 @@ type variant struct {
 	Selected, Matches, Complete bool
 
 	Vary                 []varied
-	Reuse                stage
+	Reuse, Stored        stage
+	Key, Part            string
 	Status               int
 	Age, Lifetime, TTL   int64
 	LifetimeFrom         string `json:"lifetime_from"`
 	LifetimeText         string `json:"lifetime_text"`
 	LifetimeSection      string `json:"lifetime_section"`
+	LifetimeOption       string `json:"lifetime_option"`
 	StaleWhileRevalidate int64  `json:"stale_while_revalidate"`
 	StaleIfError         int64  `json:"stale_if_error"`
 	Fields               map[string][]string
@@ -58,7 +77,7 @@ type variant struct {
 	Flags                []string
 }
 
-type stage struct{ Step, Reason, Text, Section, Detail string }
+type stage struct{ Step, Reason, Text, Section, Option, Detail string }
 
 type explanation struct {
 	Method, URL    string

@@ -258,9 +258,24 @@ func (x *exchange) answer() string {
 	case head.Part != nil:
 		return "the part it asks for (RFC 9110 §14.2)"
 	case head.Status == http.StatusOK && x.r.Header["Range"] != nil:
-		return "the part it asks for, if there is one (RFC 9110 §14.2)"
+		return x.answerToRange()
 	}
 	return "the whole response"
+}
+
+// answerToRange is answer for a request for a part of something whole.
+func (x *exchange) answerToRange() string {
+	length, known := x.completeLength()
+	if !known {
+		return "the part it asks for, if that has arrived (RFC 9110 §14.2)"
+	}
+	switch _, status := httpcache.Ranges(x.object.Head, x.r.Header, length); status {
+	case http.StatusRequestedRangeNotSatisfiable:
+		return "416, as there is no such part (RFC 9110 §15.5.17)"
+	case http.StatusPartialContent:
+		return "the part it asks for (RFC 9110 §14.2)"
+	}
+	return "the whole response, as its Range does not apply (RFC 9110 §13.1.5, §14.2)"
 }
 
 func (v *verdict) say(step string, why httpcache.Reason, detail string) {

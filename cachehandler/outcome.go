@@ -114,7 +114,7 @@ func (o *outcome) seconds(d time.Duration) string {
 	if !o.hasAge {
 		return ""
 	}
-	return strconv.FormatInt(int64(d/time.Second), 10)
+	return strconv.FormatInt(seconds(d), 10)
 }
 
 // MarshalLogObject implements zapcore.ObjectMarshaler: the placeholders as
@@ -124,7 +124,7 @@ func (o *outcome) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("reason", o.reason.String())
 	if o.hasAge {
 		enc.AddInt64("age", int64(o.age/time.Second))
-		enc.AddInt64("ttl", int64(o.ttl/time.Second))
+		enc.AddInt64("ttl", seconds(o.ttl))
 	}
 	if o.tier != "" {
 		enc.AddString("tier", o.tier)
