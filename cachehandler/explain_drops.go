@@ -60,9 +60,9 @@ func (v *verdict) countDrops(x *exchange) {
 	for _, prefix := range prefixesOf(string(x.key[:x.ends.path]), x.pathAt()) {
 		v.Drops.Prefixes = append(v.Drops.Prefixes, prefixDrop{Prefix: prefix})
 	}
-	since := x.h.cache.invalidated.since(x.key, x.ends)
+	since := timeIn(x.h.cache.invalidated.slot([]byte(uri))) // what else has it is not used any more, if it came before
 	_ = x.h.cache.tier.Range(x.r.Context(), func(o *store.Object) bool {
-		if isOf(o.Key, uri) && o.Head.ResponseTime.After(since) || slices.ContainsFunc(same, func(key []byte) bool { return string(key) == o.Key }) {
+		if o.Key == uri || isOf(o.Key, uri) && o.Head.ResponseTime.After(since) || slices.ContainsFunc(same, func(key []byte) bool { return string(key) == o.Key }) {
 			v.Drops.URL++
 		}
 		if slices.ContainsFunc(hosts, func(host string) bool { return strings.HasPrefix(o.Key, host) }) {
