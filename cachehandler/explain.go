@@ -313,8 +313,9 @@ func (x *exchange) withEquivalents(objects []*store.Object) []*store.Object {
 		return objects
 	}
 	all := slices.Clone(objects)
-	for _, key := range x.h.cache.equivalents(x.key, x.ends) {
-		others, err := x.get(key)
+	for _, e := range x.h.cache.equivalents(x.key, x.ends) {
+		others, err := x.get(e.key)
+		others = after(others, x.h.cache.invalidated.since(e.key, e.ends))
 		if err == nil && len(others) > 0 && !slices.Contains(all, others[0]) {
 			all = append(all, others...)
 		}

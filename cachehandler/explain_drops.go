@@ -3,6 +3,7 @@ package cachehandler
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
@@ -48,11 +49,7 @@ func (v *verdict) countDrops(x *exchange) {
 	if x.key == nil {
 		return
 	}
-	uri := string(x.key[:x.ends.query])
-	same := [][]byte{}
-	if x.query == nil && !x.h.Key.noSearch {
-		same = x.h.cache.equivalents(x.key, x.ends)
-	}
+	uris := x.sameURIs()
 	hosts := x.hostPrefixes()
 	if hosts != nil {
 		v.Drops.Host = &hostDrop{Host: string(appendHost(nil, x.r.TLS != nil, x.r.Host))}
@@ -60,9 +57,8 @@ func (v *verdict) countDrops(x *exchange) {
 	for _, prefix := range prefixesOf(string(x.key[:x.ends.path]), x.pathAt()) {
 		v.Drops.Prefixes = append(v.Drops.Prefixes, prefixDrop{Prefix: prefix})
 	}
-	since := timeIn(x.h.cache.invalidated.slot([]byte(uri))) // what else has it is not used any more, if it came before
 	_ = x.h.cache.tier.Range(x.r.Context(), func(o *store.Object) bool {
-		if o.Key == uri || isOf(o.Key, uri) && o.Head.ResponseTime.After(since) || slices.ContainsFunc(same, func(key []byte) bool { return string(key) == o.Key }) {
+		if slices.ContainsFunc(uris, func(u sameURI) bool { return u.has(o) }) {
 			v.Drops.URL++
 		}
 		if slices.ContainsFunc(hosts, func(host string) bool { return strings.HasPrefix(o.Key, host) }) {
@@ -77,11 +73,38 @@ func (v *verdict) countDrops(x *exchange) {
 	})
 }
 
-// isOf reports a key of a URI: alone, or with other parts behind it, or with the
-// content of a QUERY.
-func isOf(key, uri string) bool {
-	rest, ok := strings.CutPrefix(key, uri)
-	return ok && (rest == "" || rest[0] == ' ' || strings.HasPrefix(rest, string([]byte{separator, 'q'})))
+// sameURI is what the keys of a URI begin with.
+type sameURI struct {
+	key   string
+	since time.Time // what has more in its key, and came before, is not used any more
+}
+
+// sameURIs are that of the request, and those under which there may be responses for
+// equivalent ones.
+func (x *exchange) sameURIs() (uris []sameURI) {
+	add := func(key []byte) {
+		uris = append(uris, sameURI{string(key), timeIn(x.h.cache.invalidated.slot(key))})
+	}
+	add(x.key[:x.ends.query])
+	if x.query == nil && !x.h.Key.noSearch {
+		for _, e := range x.h.cache.equivalents(x.key, x.ends) {
+			add(e.key[:e.ends.query])
+		}
+	}
+	return uris
+}
+
+// has reports an object of the URI: under its key alone, or with other parts behind
+// it, or with the content of a QUERY.
+func (u sameURI) has(o *store.Object) bool {
+	rest, ok := strings.CutPrefix(o.Key, u.key)
+	switch {
+	case !ok:
+		return false
+	case rest == "":
+		return true
+	}
+	return (rest[0] == ' ' || strings.HasPrefix(rest, string([]byte{separator, 'q'}))) && o.Head.ResponseTime.After(u.since)
 }
 
 // pathAt is where the path begins in the key.
