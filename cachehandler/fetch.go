@@ -77,8 +77,9 @@ type fetchContext struct {
 	cache *cache
 }
 
-// fetchingCtxKey is the key under which a fetchContext gives its cache.
-type fetchingCtxKey struct{}
+// fetchingCtxKey is the key under which a fetchContext says that it is one of a
+// cache. There may be one within another.
+type fetchingCtxKey struct{ *cache }
 
 // Deadline implements context.Context: there is none.
 func (fetchContext) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
@@ -91,7 +92,7 @@ func (fetchContext) Err() error { return nil }
 
 // Value implements context.Context.
 func (c fetchContext) Value(key any) any {
-	if key == (fetchingCtxKey{}) {
+	if key == (fetchingCtxKey{c.cache}) {
 		return c.cache
 	}
 	return c.Context.Value(key)
@@ -101,8 +102,7 @@ func (c fetchContext) Value(key any) any {
 // two directives match, the second has nothing to add to the first, and would
 // wait for it.
 func (h *Handler) fetching(r *http.Request) bool {
-	c, _ := r.Context().Value(fetchingCtxKey{}).(*cache)
-	return c == h.cache
+	return r.Context().Value(fetchingCtxKey{h.cache}) != nil
 }
 
 // newFetch prepares what every fetch has.
