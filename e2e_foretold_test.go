@@ -23,15 +23,22 @@ import (
 // FORETOLD=<first>-<last> in the environment plays other seeds than the few of every
 // day.
 func TestForetold(t *testing.T) {
-	first, last := 1, 12
-	if seeds := os.Getenv("FORETOLD"); seeds != "" {
-		if n, err := fmt.Sscanf(seeds, "%d-%d", &first, &last); n != 2 {
-			t.Fatalf("FORETOLD=%s: %v", seeds, err)
-		}
-	}
+	first, last := seeds(t, 12)
 	for seed := first; seed <= last; seed++ {
 		t.Run(strconv.Itoa(seed), func(t *testing.T) { foretell(t, uint64(seed)) })
 	}
+}
+
+// seeds are those to play.
+func seeds(t *testing.T, few int) (first, last int) {
+	text := os.Getenv("FORETOLD")
+	if text == "" {
+		return 1, few
+	}
+	if n, err := fmt.Sscanf(text, "%d-%d", &first, &last); n != 2 {
+		t.Fatalf("FORETOLD=%s: %v", text, err)
+	}
+	return first, last
 }
 
 func foretell(t *testing.T, seed uint64) {

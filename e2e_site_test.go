@@ -45,7 +45,7 @@ type site struct {
 
 // siteConfig is what a test writes of a Caddyfile. $ORIGIN is the origin's
 // address, $DOWN one where nothing listens, $HTTP and $HTTPS are the site's
-// own, $DIR is a directory of the test's.
+// own, $PORT is the port of $HTTP, $DIR is a directory of the test's.
 type siteConfig struct {
 	global string // lines of the global options
 	http   string // the body of the site; empty: defaultSite
@@ -66,6 +66,7 @@ func startSite(t testing.TB, origin string, c siteConfig) *site {
 		"$HTTP":   freeAddr(t),
 		"$DIR":    s.dir,
 	}
+	s.vars["$PORT"] = port(s.vars["$HTTP"])
 	t.Cleanup(s.stop)
 	s.load(c)
 	return s
@@ -134,7 +135,7 @@ func (s *site) adapt(c siteConfig) ([]byte, error) {
 
 // expand replaces the $NAMES. $HTTPS goes before $HTTP, its prefix.
 func (s *site) expand(text string) string {
-	for _, name := range []string{"$ORIGIN", "$DOWN", "$HTTPS", "$HTTP", "$DIR", "$ADMIN"} {
+	for _, name := range []string{"$ORIGIN", "$DOWN", "$HTTPS", "$HTTP", "$DIR", "$ADMIN", "$PORT"} {
 		text = strings.ReplaceAll(text, name, s.vars[name])
 	}
 	return text

@@ -1,0 +1,170 @@
+package portico_test
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestForetoldRoutes asks explain which handlers of random sites a request comes to,
+// and what answers it, and compares that with the members of Cache-Status that the
+// handlers add and with who answered.
+//
+// FORETOLD plays other seeds, as for TestForetold.
+func TestForetoldRoutes(t *testing.T) {
+	first, last := seeds(t, 12)
+	for seed := first; seed <= last; seed++ {
+		t.Run(strconv.Itoa(seed), func(t *testing.T) { foretellRoutes(t, uint64(seed)) })
+	}
+}
+
+func foretellRoutes(t *testing.T, seed uint64) {
+	origin := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Origin", r.Method+" "+r.RequestURI)
+		w.Header().Set("Cache-Control", "max-age=60")
+		_, _ = io.WriteString(w, "hello")
+	})
+	m := &mason{dice: dice{rand.New(rand.NewPCG(seed, 1))}}
+	c := m.sites()
+	s := startSite(t, origin.addr, c)
+	for i := range 40 {
+		r := s.request("/")
+		r.Host = m.one("site.test", "a.test", "b.test", "x.w.test", "A.test", "c.test")
+		r.URL.Opaque = m.one("/", "/p", "/p/q", "/p/q/r", "/q", "/q/p/x.css", "/new", "/p/p/p", "/%70/q") + "?i=" + strconv.Itoa(i) + m.one("", "&x=1")
+		if m.chance(30) {
+			r.Header.Set("X-M", m.one("1", "2"))
+		}
+		e := s.explain("url", "http://$HTTP"+r.URL.Opaque, "header", "Host: "+r.Host, "remote_ip", "127.0.0.1", "header", "X-M: "+r.Header.Get("X-M"))
+		r.Header["X-M"] = []string{r.Header.Get("X-M")}
+		came := send(s.client, r)
+		s.wait(came, "the end", func() bool { return came.done })
+		if complaint := compareRoutes(e, came); complaint != "" {
+			var handlers []string
+			for _, v := range e.Handlers {
+				handlers = append(handlers, fmt.Sprintf("%s %s %s at %s", v.Name, v.Result, v.Then, v.Place))
+			}
+			t.Fatalf("seed %d, request %d: %s %s %v\nof the sites\n%s\n%s\n%s\n%s\nforetold: %s\n%v\ncame: %d %v (%v)", seed, i, r.Host, r.URL.Opaque, r.Header["X-M"],
+				c.global, c.http, c.more, complaint, strings.Join(handlers, "\n"), e.Answers, came.status, came.header, came.err)
+		}
+	}
+}
+
+// compareRoutes says how what came is not as foretold.
+func compareRoutes(e *explanation, came *exchange) string {
+	var want, got []string
+	for _, v := range slices.Backward(e.Handlers) {
+		if v.Result != "none" {
+			want = append(want, v.Name)
+		}
+	}
+	for member := range strings.SplitSeq(strings.Join(came.header.Values("Cache-Status"), ","), ",") {
+		if name, _, ok := strings.Cut(strings.TrimSpace(member), ";"); ok {
+			got = append(got, name)
+		}
+	}
+	answers := strings.Join(e.Answers, ", ")
+	byOrigin := came.header.Get("X-Origin") != ""
+	switch {
+	case byOrigin && !slices.Equal(want, got):
+		return fmt.Sprintf("the handlers foretold are %q, those that came %q", want, got)
+	case byOrigin != strings.HasPrefix(answers, "reverse_proxy at "):
+		return "the origin was asked or not, as not foretold"
+	}
+	return ""
+}
+
+// mason builds random sites.
+type mason struct {
+	dice
+	caches  int
+	matches int
+}
+
+func (m *mason) sites() siteConfig {
+	c := siteConfig{admin: true}
+	c.global = "response_cache {\nstore s1\nstore s2\n}"
+	c.http = m.block(3)
+	for _, host := range m.some(60, "a.test", "b.test, c.test", "*.w.test", "a.test/p/*") {
+		var addresses []string
+		for h := range strings.SplitSeq(host, ", ") {
+			name, path, _ := strings.Cut(h, "/")
+			if path != "" {
+				path = "/" + path
+			}
+			addresses = append(addresses, "http://"+name+":$PORT"+path)
+		}
+		c.more += strings.Join(addresses, ", ") + " {\nbind 127.0.0.1\n" + m.block(3) + "}\n"
+	}
+	return c
+}
+
+// block is the directives of a site or of a handle.
+func (m *mason) block(depth int) string {
+	var b strings.Builder
+	for range 1 + m.IntN(4) {
+		b.WriteString(m.directive(depth))
+	}
+	if m.chance(85) {
+		b.WriteString("reverse_proxy $ORIGIN\n")
+	}
+	return b.String()
+}
+
+// matcher is none, a path, or a named one, whose definition goes before.
+func (m *mason) matcher() (definition, token string) {
+	m.matches++
+	name := "@m" + strconv.Itoa(m.matches)
+	switch m.IntN(9) {
+	case 0, 1, 2:
+		return "", m.one("/p*", "/p/*", "/q/*", "/q/p/*", "/new")
+	case 3:
+		return name + " header X-M 1\n", name
+	case 4:
+		return name + " query x=1\n", name
+	case 5:
+		return name + " not path /p*\n", name
+	case 6:
+		return name + " vars {v} 1\n", name
+	case 7:
+		return name + " expression `path('/p*') || {http.request.header.X-M} == '2'`\n", name
+	}
+	return "", "*"
+}
+
+func (m *mason) directive(depth int) string {
+	definition, token := m.matcher()
+	inner := func() string { return m.block(depth - 1) }
+	kind := m.IntN(16)
+	if depth == 0 && kind < 6 {
+		kind = 6
+	}
+	switch kind {
+	case 0, 1:
+		return definition + "handle " + token + " {\n" + inner() + "}\n"
+	case 2:
+		return "handle_path " + m.one("/p/*", "/q*") + " {\n" + inner() + "}\n"
+	case 3, 4:
+		return definition + "route " + token + " {\n" + inner() + "}\n"
+	case 5:
+		return "handle {\n" + inner() + "}\n"
+	case 6, 7, 8, 9:
+		m.caches++
+		return fmt.Sprintf("%sresponse_cache %s {\nname n%d\nstore %s\n}\n", definition, token, m.caches, m.one("default", "default", "s1", "s2"))
+	case 10:
+		return definition + m.one("rewrite "+token+" /new{uri}", "rewrite "+token+" /p/x", "uri "+token+" strip_prefix /p", "uri "+token+" replace q p") + "\n"
+	case 11:
+		return definition + "vars " + token + " v 1\n"
+	case 12:
+		return definition + "request_header " + token + " X-M " + m.one("1", "2") + "\n"
+	case 13:
+		return definition + m.one("redir "+token+" /q", "respond "+token+" hello 200", "error "+token+" no 503", "abort "+token) + "\n"
+	case 14:
+		return m.one("encode\n", "header X-A b\n", "method GET\n", "map {path} {v} {\n/p* 1\ndefault 2\n}\n")
+	}
+	return definition + "reverse_proxy " + token + " $ORIGIN\n"
+}
