@@ -132,7 +132,7 @@ var rules = []rule{
 	{"./filter/probes", nil, "a list and how to look something up in it"},
 	{"./filter/framing", nil, "a pure function of a request"},
 	{followed, []string{"*"}, "routes are Caddy's; it knows no handler of ours"},
-	{asked, []string{"*"}, "the admin endpoint is Caddy's; it knows no command of ours"},
+	{asking, []string{"*"}, "the admin endpoint is Caddy's; it knows no command of ours"},
 	{"./filter/leak", nil, "which fields leak, and how validators are sealed, are pure questions"},
 	{"./filter/rewrite", nil, "rewriting is pure: strings in, strings out"},
 	{"./internal/...", []string{"./...", "*"}, "tests and tools may look at everything"},
@@ -240,12 +240,12 @@ func sibling(pkg, imp string) bool {
 // ask the admin endpoint.
 var product = map[string][]string{
 	followed: {"./cachehandler", "./filter"},
-	asked:    {"./cachehandler", "./filter", "./lbpolicy"},
+	asking:   {"./cachehandler", "./filter", "./lbpolicy"},
 }
 
 const (
 	followed = "./internal/route"
-	asked    = "./internal/admin"
+	asking   = "./internal/admin"
 )
 
 func mayUseInternal(pkg string) bool {
