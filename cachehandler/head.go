@@ -201,7 +201,8 @@ func (h *Handler) policyFor(x *httpcache.Exchange) *httpcache.Policy {
 func (c *recorder) judgeUnstorable(why httpcache.Reason) {
 	f := c.f
 	f.rememberPass(c.status, why)
-	if c.status < http.StatusInternalServerError && why != httpcache.StatusNotCacheable && !httpcache.AboutTheRequest(c.status) {
+	if c.status < http.StatusInternalServerError && why != httpcache.StatusNotCacheable &&
+		!httpcache.AboutTheRequest(c.status) && !httpcache.IsRefusal(c.status) {
 		c.forgetBase() // it is about the resource, and not about how it was asked for
 	}
 	c.toLeader(why)

@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -20,11 +21,15 @@ func (r *response) isAboutAsking() bool {
 		return true
 	case r.forEverybody() || r.source == FromOverride || r.source == FromTTL:
 		return false
-	case r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden: // RFC 9110 §15.5.2, §15.5.4
-		return true
 	}
 	named := hasLines(r.RequestHeader, "Cookie") && !r.policy.CookieInKey || hasLines(r.RequestHeader, "Origin")
 	return named && !isAboutResource(r.Status)
+}
+
+// IsRefusal reports an error about who asks (RFC 9110 §15.5.2, §15.5.4): it says
+// nothing about a response that is stored.
+func IsRefusal(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
 }
 
 // isAboutResource reports an error that is the same for everybody: there is no such
@@ -45,22 +50,18 @@ const (
 
 // IsOdd reports a request that an error may well be the answer to, whatever is
 // stored under its URI: one with a header that is too large for some servers, with
-// characters that are no ASCII or that firewalls look for, or with parameters of an
-// object store's API, which refuses them where nothing is signed.
+// characters that are no ASCII, with what firewalls look for, or with parameters of
+// an object store's API, which refuses them where nothing is signed.
 func IsOdd(request http.Header) bool {
 	size, lines := 0, 0
 	for name, values := range request {
 		if isForObjectStores(name) {
 			return true
 		}
-		meta := "<>`'{}|^\\"
-		if name == "Cookie" { // they hold what applications like
-			meta = "<>`"
-		}
 		lines += len(values)
 		for _, value := range values {
 			size += len(name) + len(value)
-			if isOddValue(value, meta) {
+			if isOddValue(value) {
 				return true
 			}
 		}
@@ -68,19 +69,26 @@ func IsOdd(request http.Header) bool {
 	return size > oddBytes || lines > oddLines
 }
 
-func isOddValue(value, meta string) bool {
+// payloads are what firewalls look for and ordinary requests do not have: markup, a
+// look-up, a way up, the end of a string of SQL, a command.
+var payloads = [...]string{"<", "${", "../", "..\\", "' or ", "'--", "' union ", "$(", "() {"}
+
+func isOddValue(value string) bool {
 	for i := range len(value) {
 		if c := value[i]; c < ' ' && c != '\t' || c > '~' {
 			return true
 		}
 	}
-	return strings.ContainsAny(value, meta) || strings.Contains(value, "../")
+	value = strings.ToLower(value)
+	return slices.ContainsFunc(payloads[:], func(p string) bool { return strings.Contains(value, p) })
 }
 
+// isForObjectStores reports a parameter of an object store's API. The one that
+// CloudFront adds to all requests is none.
 func isForObjectStores(name string) bool {
 	for _, beginning := range [...]string{"X-Amz-", "X-Goog-", "X-Ms-", "X-Oss-", "X-Cos-"} {
 		if strings.HasPrefix(name, beginning) {
-			return true
+			return name != "X-Amz-Cf-Id"
 		}
 	}
 	return false

@@ -149,7 +149,6 @@ func TestStoreByStatus(t *testing.T) {
 		406: StatusNotCacheable, 408: StatusNotCacheable, 411: StatusNotCacheable, 413: StatusNotCacheable, 415: StatusNotCacheable, 426: StatusNotCacheable,
 		407: StatusNotCacheable, 412: StatusNotCacheable, 416: StatusNotCacheable, 417: StatusNotCacheable, 425: StatusNotCacheable,
 		428: StatusNotCacheable, 429: StatusNotCacheable, 431: StatusNotCacheable, 511: StatusNotCacheable, // RFC 6585
-		401: StatusNotCacheable, 403: StatusNotCacheable, // RFC 9110 §15.5.2, §15.5.4: about who asks
 	}
 	p := DefaultPolicy()
 	for status := 100; status < 700; status++ {
@@ -377,8 +376,9 @@ func TestErrorsOfOddRequests(t *testing.T) {
 		{"what browsers send", "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0)\n" +
 			"Sec-Ch-Ua: \"Not/A)Brand\";v=\"99\", \"A (B) C=D?\";v=\"1\"\nReferer: https://a.test/b?c=d&e=%27#f\n" +
 			"If-None-Match: W/\"x\"\nSec-Fetch-Mode: navigate\nPriority: u=0, i\nAccept: text/html,*/*;q=0.8", 400, Storable},
-		{"9110-15.5.4 about who asks", "User-Agent: sqlmap", 403, StatusNotCacheable},
-		{"9110-15.5.2 about who asks", "", 401, StatusNotCacheable},
+		{"what a client says in words", "X-Test: Is it `odd' {or} not | 5^2 > 4?", 400, Storable},
+		{"what CloudFront says", "X-Amz-Cf-Id: x", 404, Storable},
+		{"a refusal that a cookie may have made", "Cookie: a=b", 403, StatusNotCacheable},
 		{"an error that a cookie may have made", "Cookie: a=b", 400, StatusNotCacheable},
 		{"a failure that a cookie may have made", "Cookie: a=b", 500, StatusNotCacheable},
 		{"a failure that an origin may have made", "Origin: https://evil.test", 500, StatusNotCacheable},
@@ -410,7 +410,7 @@ func manyFields(n int) string {
 // A class of statuses is not for those that are about who asks.
 func TestLifetimeOfAClass(t *testing.T) {
 	for status, want := range map[int]Reason{
-		400: NoLifetime, 401: StatusNotCacheable, 403: StatusNotCacheable, 402: Storable, 404: Storable, 409: Storable, 410: Storable, 451: Storable,
+		400: NoLifetime, 401: NoLifetime, 403: NoLifetime, 402: Storable, 404: Storable, 409: Storable, 410: Storable, 451: Storable,
 	} {
 		p := Policy{TTL: []Lifetime{{[]int{4}, time.Minute}}}
 		if _, got := Store(get(status, ""), &p); got != want {
