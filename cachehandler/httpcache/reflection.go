@@ -29,6 +29,9 @@ func (r *response) byReflection() {
 		return
 	}
 	for name, values := range r.RequestHeader {
+		if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Accept") {
+			continue // words that stand in policies and links anyway, such as style and image
+		}
 		for _, value := range values {
 			if r.reflects(shown, name, value) {
 				r.variesOn(name)

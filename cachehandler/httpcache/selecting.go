@@ -11,13 +11,20 @@ import "strings"
 // send with everything, so the page itself stays one for all of them.
 var selecting = func() map[string]bool {
 	all := make(map[string]bool)
-	for _, names := range [...][]string{ofFragments, ofNegotiation, ofCredentials} {
+	for _, names := range [...][]string{ofTargets, ofFragments, ofNegotiation, ofCredentials} {
 		for _, name := range names {
 			all[name] = true
 		}
 	}
 	return all
 }()
+
+// ofTargets are taken for a part of the URI or the method by some applications, and
+// are too common words to be kept from the others.
+var ofTargets = []string{
+	"Base", "Command", "Https", "Method", "Path", "Port", "Protocol", "Root", "Scheme", "Ssl", "Uri", "Url",
+	"X-Ip", "X-Method", "X-Origin", "X-Referer", "X-Uri", "X-Url",
+}
 
 // ofFragments say that a script asks, and which part of the page it wants.
 var ofFragments = []string{

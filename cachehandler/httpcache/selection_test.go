@@ -49,6 +49,7 @@ func TestVariesWithoutVary(t *testing.T) {
 		{"the site's own page", "Referer: https://example.com/a", "Location: https://example.com/a/", nil},
 		{"the site's own host", "X-Forwarded-Host: example.com\nX-Forwarded-Proto: https", "Location: https://example.com/a/", nil},
 		{"nothing in common", "X-My-Host: evil.test\nUser-Agent: Mozilla/5.0", "Location: /a", nil},
+		{"a word that policies are made of", "Sec-Fetch-Dest: script", "Content-Security-Policy: script-src 'self'", nil},
 		{"too short to say", "Dnt: 1\nX: abc", "Location: /1/abc", nil},
 		{"led by a cookie", "Cookie: a=b; region=north", "Location: /north/", []string{"Cookie"}},
 		{"led by language", "Accept-Language: fr;q=0.5, de-DE", "Location: /de/x", []string{"Accept-Language"}},
