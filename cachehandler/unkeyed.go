@@ -27,7 +27,7 @@ var overriding = []string{
 	"X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Forwarded-Url",
 	"X-Host", "X-Host-Name", "X-Host-Override", "X-Hostname", "X-Http-Destinationurl", "X-Http-Host", "X-Http-Host-Override",
 	"X-Http-Method", "X-Http-Method-Override", "X-Http-Path-Override", "X-Https", "X-Ingress-Path",
-	"X-Method-Override", "X-Nfsn-Https", "X-Ning-Request-Uri", "X-Orchestra-Scheme", 
+	"X-Method-Override", "X-Nfsn-Https", "X-Ning-Request-Uri", "X-Orchestra-Scheme",
 	"X-Original-Forwarded-Host", "X-Original-Forwarded-Proto", "X-Original-Host", "X-Original-Http-Command",
 	"X-Original-Method", "X-Original-Path", "X-Original-Proto", "X-Original-Query", "X-Original-Scheme",
 	"X-Original-Uri", "X-Original-Url", "X-Originally-Forwarded-Proto", "X-Override-Url",

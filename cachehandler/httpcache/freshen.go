@@ -131,10 +131,10 @@ func describesContent(name string) bool {
 		strings.EqualFold(name, "Content-Range") || containsName(ofContent[:], name)
 }
 
-// ofContent are digests of the content of one message (RFC 9530 §2; RFC 1864,
-// which servers understand so or otherwise). Repr-Digest, and the older Digest,
-// are of the representation, of which there may be a part, or nothing, in a message.
-var ofContent = [...]string{"Content-Digest", "Content-Md5"}
+// ofContent is the digest of the content of one message (RFC 9530 §2). Repr-Digest,
+// and the older Digest, are of the representation, of which there may be a part, or
+// nothing, in a message.
+var ofContent = [...]string{"Content-Digest"}
 
 // OfContent are the fields that hold for the stored content as it is, and so for
 // no other answer that is made of it.
