@@ -228,6 +228,8 @@ var reuseOfResponses = []struct {
 	{"9110-8.8.3 weak", []string{"Cache-Control: no-cache", `ETag: W/"v"`}, validated},
 	{"9110-8.8.3 empty tag", []string{"Cache-Control: no-cache", `ETag: ""`}, validated},
 	{"9110-8.8.3 obs-text", []string{"Cache-Control: no-cache", "ETag: \"\xe4\""}, validated},
+	{"9110-8.8.3 space in a tag", []string{"Cache-Control: no-cache", `ETag: "a b"`}, notReused},
+	{"9110-8.8.3 text behind a tag", []string{"Cache-Control: no-cache", `ETag: "a"b`}, notReused},
 	{"9110-8.8.3 single quotes", []string{"Cache-Control: no-cache", `ETag: 'v'`}, notReused},
 	{"9112-8 ended by the connection", []string{"no Content-Length", "Cache-Control: max-age=60"}, reused},
 	{"9112-8 HTTP/1.0, ended by the connection", []string{"HTTP/1.0 200 OK", "no Content-Length", "Expires: " + imf(time.Minute)}, reused},
