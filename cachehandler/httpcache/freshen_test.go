@@ -168,6 +168,18 @@ func TestFreshenMayEnd(t *testing.T) {
 	}
 }
 
+// RFC 9111 §3: a 304 that takes away the only reason to store leaves nothing to keep.
+func TestFreshenOfNoUse(t *testing.T) {
+	const lifetime = "Cache-Control: max-age=60\n"
+	s := mustStoreAs(t, get(http.StatusFound, lifetime+"Etag: \"a\""), &Policy{})
+	if got, why, ok := Freshen(s, notModified("Cache-Control: foo"), &Policy{}); got == nil || ok || why != NoLifetime {
+		t.Errorf("without a lifetime: %v, %v", why, ok)
+	}
+	if _, why, ok := Freshen(s, notModified(lifetime), &Policy{}); !ok {
+		t.Errorf("with one: %v", why)
+	}
+}
+
 func TestFreshenKeepsTheVariant(t *testing.T) {
 	p := DefaultPolicy()
 	stored := getWith("Accept-Language: en, de", 200, fresh+"Etag: \"a\"\nVary: Accept-Language\nContent-Language: de")

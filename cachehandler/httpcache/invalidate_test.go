@@ -33,6 +33,7 @@ func TestInvalidates(t *testing.T) {
 		{"9111-4.4 Content-Location", "https://example.com/a", "Content-Location: https://example.com/b", []string{"https://example.com/b"}},
 		{"9111-4.4 both", "https://example.com/a", "Location: /b?x=1\nContent-Location: /c", []string{"https://example.com/b?x=1", "https://example.com/c"}},
 		{"9111-4.4 both the same", "https://example.com/a", "Location: /b\nContent-Location: /b", []string{"https://example.com/b"}},
+		{"9111-4.4 several lines", "https://example.com/a", "Location: /b\nLocation: /c", []string{"https://example.com/b", "https://example.com/c"}},
 		{"9110-10.2.2 relative", "https://example.com/d/a", "Location: b", []string{"https://example.com/d/b"}},
 		{"9110-10.2.2 dot segments", "https://example.com/d/a", "Location: ../b/./c", []string{"https://example.com/b/c"}},
 		{"9110-10.2.2 network path", "https://example.com/a", "Location: //example.com/b", []string{"https://example.com/b"}},

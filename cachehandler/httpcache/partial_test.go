@@ -336,6 +336,29 @@ func TestJoin(t *testing.T) {
 	if _, ok := Join(weak, storedPart(t, "bytes 4-9/10", "6", `ETag: W/"v"`)); ok {
 		t.Error("put together by a weak validator")
 	}
+	coded := storedPart(t, "bytes 0-3/10", "4", `ETag: "v"`, "Content-Encoding: gzip")
+	if _, ok := Join(coded, storedPart(t, "bytes 4-9/10", "6", `ETag: "v"`, "Content-Encoding: br")); ok {
+		t.Error("put together in two codings")
+	}
+}
+
+// RFC 9111 §3.4: the fields of what is put together are those of the newer part, and
+// what only the older one has.
+func TestJoinUpdatesFields(t *testing.T) {
+	older := storedPart(t, "bytes 0-3/10", "4", `ETag: "v"`, "X-Both: old", "X-Old: yes")
+	newer := storedPart(t, "bytes 4-9/10", "6", `ETag: "v"`, "X-Both: new", "X-New: yes")
+	newer.ResponseTime = older.ResponseTime.Add(time.Second)
+	for _, pair := range [][2]*Stored{{older, newer}, {newer, older}} {
+		joined, ok := Join(pair[0], pair[1])
+		if !ok || joined.Status != http.StatusOK || !joined.ResponseTime.Equal(newer.ResponseTime) {
+			t.Fatalf("joined: %+v, %v", joined, ok)
+		}
+		for name, want := range map[string]string{"X-Both": "new", "X-Old": "yes", "X-New": "yes", "Content-Length": "10"} {
+			if got := joined.Fields.Get(name); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+	}
 }
 
 // A 304 leaves a part the part that it is (RFC 9111 §4.3.4).
