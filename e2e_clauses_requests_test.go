@@ -152,6 +152,7 @@ var requestClauses = []struct {
 	{"9111-5.2.1.7 with no-store", "GET", "/nothing", []string{"Cache-Control: only-if-cached, no-store"}, 504, ""},
 	{"9111-5.2.1.7 with Authorization", "GET", "/both", []string{"Cache-Control: only-if-cached", "Authorization: Basic eDp5"}, 504, ""},
 	{"9111-5.2.1.7 for a stream", "GET", "/nothing", []string{"Cache-Control: only-if-cached", "Accept: text/event-stream"}, 504, ""},
+	{"9111-4 only-if-cached of an unsafe method", "POST", "/both", []string{"Cache-Control: only-if-cached", "Content-Length: 0"}, asked, ""},
 	{"9111-3.5 Authorization", "GET", "/both", []string{"Authorization: Basic eDp5"}, asked, ""},
 	{"9111-3.5 empty Authorization", "GET", "/both", []string{"Authorization:"}, asked, ""},
 	{"9110-9.3.2 HEAD", "HEAD", "/both", nil, 200, ""},
