@@ -182,10 +182,14 @@ func (x *exchange) startFetch() *fetch {
 }
 
 // refresh fetches the object anew behind the client's back, unless that is
-// being done already.
+// being done already, or was between the look-up and now.
 func (x *exchange) refresh() {
 	if !x.join() {
 		x.flight.waiters.Add(-1)
+		return
+	}
+	if _, o, err := x.find(); err == nil && o != nil && o != x.object && o.Head.TTL(time.Now()) > 0 {
+		x.h.cache.flights.land(x.flight, landing{object: o})
 		return
 	}
 	go x.newDetachedFetch().run()

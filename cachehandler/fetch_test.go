@@ -346,3 +346,23 @@ func TestDetachedRequest(t *testing.T) {
 		t.Error("its placeholders are the client's")
 	}
 }
+
+// RFC 5861 §3: a request that found something stale does not refresh it again if that
+// has just been done.
+func TestRefreshedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHandler(t)
+		serve(t, h, get("http://a/x"), answer("old", "Cache-Control: max-age=60, stale-while-revalidate=600", "Age: 70"))
+		x := &exchange{h: h, w: httptest.NewRecorder(), r: get("http://a/x"), next: forbidden(t), now: time.Now()}
+		if x.receive() != stepLookup || x.lookup() != stepStale {
+			t.Fatalf("not stale: %v", x.outcome.reason)
+		}
+		serve(t, h, get("http://a/x"), answer("new", "Cache-Control: max-age=60"))
+		synctest.Wait() // until that is refreshed
+		x.stale()
+		synctest.Wait()
+		if fetches, _ := h.cache.flights.pending(string(x.key)); fetches > 0 {
+			t.Errorf("%d fetches are left", fetches)
+		}
+	})
+}
