@@ -45,6 +45,18 @@ func TestVariations(t *testing.T) {
 	}
 }
 
+// TestVariationsOfAnotherProcess: what a store has from before a restart may have
+// missed an invalidation, so it is not found by the same field again.
+func TestVariationsOfAnotherProcess(t *testing.T) {
+	var before, after variations
+	before.init()
+	after.init()
+	path, v := []byte("http://a/"), searchVariation(`params=("u")`)
+	if before.learn(path, v).number == after.learn(path, v).number {
+		t.Error("the number is the same")
+	}
+}
+
 func TestVariationsAtOnce(t *testing.T) {
 	var vs variations
 	vs.init()

@@ -114,6 +114,8 @@ func TestEquivalentQueries(t *testing.T) {
 		{"6.1 of an empty name", "key-order", "=&a", "a", false},
 		{"6 the order of names", "key-order", "a=1&b=2", "b=2&a=1", true},
 		{"6 the order of values", "key-order", "a=1&a=2", "a=2&a=1", false},
+		{"6 the order of many values", "key-order", strings.Repeat("b=1&a=2&b=3&a=4&", 20), strings.Repeat("a=2&a=4&", 20) + strings.Repeat("b=1&b=3&", 20), true},
+		{"6 the order of many values, but two", "key-order", strings.Repeat("b=1&a=2&b=3&a=4&", 20), strings.Repeat("a=2&a=4&", 19) + "a=4&a=2&" + strings.Repeat("b=1&b=3&", 20), false},
 		{"6 the order matters", `params=("c")`, "a=1&b=2", "b=2&a=1", false},
 		{"6 params", `params=("utm")`, "a=1&utm=x", "utm=y&a=1&utm=z", true},
 		{"6 params, another one", `params=("utm")`, "a=1", "a=1&b", false},
