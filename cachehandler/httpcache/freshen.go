@@ -1,10 +1,13 @@
 package httpcache
 
 import (
+	"bytes"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/dunglas/httpsfv"
 )
 
 // Freshening: what a 304 (RFC 9111 §4.3.4) and an answer to HEAD (§4.3.5) make
@@ -39,6 +42,7 @@ func FreshenHead(s *Stored, length int64, x *Exchange, p *Policy) (fresh *Stored
 	case x.Status != http.StatusOK || s.Status != http.StatusOK && s.Part == nil,
 		hasLines(x.Header, "Etag") && entityTag(x.Header["Etag"]) != s.ETag,
 		hasLines(x.Header, "Last-Modified") && !sameLastModified(s, x.Header),
+		otherDigest(s, x.Header),
 		hasLines(x.Header, "Content-Length") && (length < 0 || parseUnix(trimOWS(x.Header["Content-Length"][0])) != length):
 		return nil, OtherValidator, false
 	}
@@ -139,6 +143,36 @@ var ofContent = [...]string{"Content-Digest"}
 // OfContent are the fields that hold for the stored content as it is, and so for
 // no other answer that is made of it.
 func OfContent() []string { return ofContent[:] }
+
+// otherDigest reports a Repr-Digest that cannot be of the representation of s: one
+// by an algorithm that s has another result of (RFC 9530 §3). Put in its place, it
+// would make the content look broken.
+func otherDigest(s *Stored, h http.Header) bool {
+	const field = "Repr-Digest"
+	if !hasLines(h, field) {
+		return false
+	}
+	mine, err := httpsfv.UnmarshalDictionary(s.Fields.Values(field))
+	others, otherErr := httpsfv.UnmarshalDictionary(h[field])
+	if err != nil || otherErr != nil {
+		return false
+	}
+	for _, algorithm := range others.Names() {
+		a, known := digest(mine, algorithm)
+		b, ok := digest(others, algorithm)
+		if known && ok && !bytes.Equal(a, b) {
+			return true
+		}
+	}
+	return false
+}
+
+func digest(d *httpsfv.Dictionary, algorithm string) (value []byte, ok bool) {
+	member, _ := d.Get(algorithm)
+	item, _ := member.(httpsfv.Item)
+	value, ok = item.Value.([]byte)
+	return value, ok
+}
 
 // dropOfContent is for what is put together of several messages.
 func dropOfContent(h http.Header) {

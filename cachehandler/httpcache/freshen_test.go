@@ -231,6 +231,13 @@ func TestFreshenHead(t *testing.T) {
 		{"9111-4.3.5 a length that was not announced", "Etag: \"a\"", 36, 200, length, true},
 		{"9111-4.3.5 another length than came", "Etag: \"a\"", 35, 200, length, false},
 		{"9111-4.3.5 a length, and not all has come", "Etag: \"a\"", -1, 200, length, false},
+		{"9530-3 the same digest", length + "Repr-Digest: sha-256=:YQ==:\n", 36, 200, "Repr-Digest: sha-512=:Yg==:, sha-256=:YQ==:", true},
+		{"9530-3 another digest", length + "Repr-Digest: sha-256=:YQ==:\n", 36, 200, "Repr-Digest: sha-512=:Yg==:, sha-256=:Yw==:", false},
+		{"9530-3 a digest by another algorithm", length + "Repr-Digest: sha-256=:YQ==:\n", 36, 200, "Repr-Digest: sha-512=:Yg==:", true},
+		{"9530-3 a digest that is none", length + "Repr-Digest: sha-256=:YQ==:\n", 36, 200, "Repr-Digest: sha-256=Yw", true},
+		{"9651-4.2 no dictionary", length + "Repr-Digest: sha-256=:YQ==:\n", 36, 200, "Repr-Digest: sha-256=:Yw==:,", true},
+		{"9530-3 a digest, none stored", length, 36, 200, "Repr-Digest: sha-256=:YQ==:", true},
+		{"9530-2 a digest of no content", length + "Content-Digest: sha-256=:YQ==:\n", 36, 200, "Content-Digest: sha-256=:Yw==:", true},
 		{"9111-4.3.5 another status", length, 36, 410, "", false},
 	}
 	for _, tt := range tests {
