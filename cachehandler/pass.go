@@ -213,6 +213,9 @@ func (x *exchange) freshenByHead(h http.Header) {
 }
 
 func (x *exchange) freshenOne(old *store.Object, answer *httpcache.Exchange) {
+	if old.Key != string(x.key) && !x.now.After(x.h.cache.invalidated.sincePath(x.key, x.ends)) {
+		return // as above, of another URI
+	}
 	length, _ := lengthOf(old)
 	head, _, ok := httpcache.FreshenHead(old.Head, length, answer, &x.h.policy)
 	switch {
