@@ -89,13 +89,16 @@ func compareRoutes(e *explanation, came *exchange, byOrigin bool) string {
 // mason builds random sites.
 type mason struct {
 	dice
+	named   bool // there is a snippet and a named route
 	caches  int
 	matches int
 }
 
 func (m *mason) sites() siteConfig {
 	c := siteConfig{admin: true}
-	c.global = "response_cache {\nstore s1\nstore s2\n}"
+	c.global = "response_cache {\nstore s1\nstore s2\n}\n}\n" + // and outside of the global options
+		"(snippet) {\n" + m.block(1) + "}\n&(named) {\n" + m.block(2)
+	m.named = true
 	c.http = m.block(3)
 	for _, host := range m.some(60, "a.test", "b.test, c.test", "*.w.test", "a.test/p/*") {
 		var addresses []string
@@ -127,7 +130,11 @@ func (m *mason) block(depth int) string {
 func (m *mason) matcher() (definition, token string) {
 	m.matches++
 	name := "@m" + strconv.Itoa(m.matches)
-	switch m.IntN(9) {
+	kind := m.IntN(9)
+	if !m.named && kind < 8 { // a snippet may be imported more than once, a name defined once
+		kind = 0
+	}
+	switch kind {
 	case 0, 1, 2:
 		return "", m.one("/p*", "/p/*", "/q/*", "/q/p/*", "/new")
 	case 3:
@@ -147,7 +154,7 @@ func (m *mason) matcher() (definition, token string) {
 func (m *mason) directive(depth int) string {
 	definition, token := m.matcher()
 	inner := func() string { return m.block(depth - 1) }
-	kind := m.IntN(16)
+	kind := m.IntN(18)
 	if depth == 0 && kind < 6 {
 		kind = 6
 	}
@@ -172,6 +179,11 @@ func (m *mason) directive(depth int) string {
 	case 13:
 		return definition + m.one("redir "+token+" /q", "respond "+token+" hello 200", "error "+token+" no 503", "abort "+token) + "\n"
 	case 14:
+		if !m.named {
+			return ""
+		}
+		return m.one("import snippet\n", "invoke named\n", "invoke named\n", "file_server\n", "file_server {\npass_thru\n}\n")
+	case 15:
 		return m.one("encode\n", "header X-A b\n", "method GET\n", "map {path} {v} {\n/p* 1\ndefault 2\n}\n")
 	}
 	return definition + "reverse_proxy " + token + " $ORIGIN\n"

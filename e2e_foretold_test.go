@@ -294,7 +294,7 @@ func (f *foretold) checkPassed() {
 		}
 	}
 	if unsafe := strings.Contains(f.before.Then, "is dropped"); unsafe && f.exchange.status < 400 && f.after.Drops.URL > 0 &&
-		!strings.Contains(f.exchange.header.Get("Cache-Status"), "; stored") {
+		!strings.Contains(strings.Join(f.exchange.header.Values("Cache-Status"), ", "), "; stored") {
 		f.complain("foretold that what is stored is dropped, and then there were %d of %d", f.after.Drops.URL, f.before.Drops.URL)
 	}
 	if f.before.lastReason() == "pass-memory" && !slices.ContainsFunc(f.before.Refusals, func(r refusal) bool { return r.Passes && r.PassesFor > 0 }) {

@@ -89,7 +89,7 @@ func (h *Handler) explain(r *http.Request) *verdict {
 	x := &exchange{h: h, w: make(route.Nowhere), r: r, now: time.Now(), dry: true}
 	v.Unsure = unsure(h.Key.Placeholder, r)
 	next := x.receive()
-	v.Key = string(x.key)
+	v.Key = x.shown(string(x.key))
 	objects, selected, err := x.find()
 	if next != stepLookup {
 		v.unasked(x, next)
@@ -121,6 +121,8 @@ func (v *verdict) unasked(x *exchange, next step) {
 		v.Result, v.Then = "error", "It is answered with "+errorText(x.err)+"."
 	case x.outcome.reason == httpcache.Bypassed:
 		v.Result, v.Then = resultBypass.String(), "The origin is asked, and its answer is not stored."
+	case x.mayKeepPost():
+		v.Result, v.Then = resultPass.String(), "The origin is asked. Its answer is stored, for later GETs, only if it says with Content-Location that it is what they would get, and gives a lifetime (RFC 9110 §9.3.3)."
 	default:
 		v.Result, v.Then = resultPass.String(), "The origin is asked, and its answer is not stored."
 	}

@@ -54,7 +54,7 @@ func (adminAPI) explain(w http.ResponseWriter, r *http.Request) error {
 		return caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
 	}
 	e := &explanation{
-		Method: asked.Method, URL: asked.URL.String(), Fields: []string{},
+		Method: asked.Method, URL: route.URL(asked).String(), Fields: []string{},
 		Handlers: []*verdict{}, Others: []elsewhere{}, Answers: []string{}, Notes: []string{},
 	}
 	for name := range asked.Header {
@@ -64,7 +64,7 @@ func (adminAPI) explain(w http.ResponseWriter, r *http.Request) error {
 	if http, ok := app.(*caddyhttp.App); ok {
 		e.walk(http, asked)
 	} else {
-		e.Notes = append(e.Notes, "The running configuration serves no HTTP.")
+		e.Notes = append(e.Notes, "No configuration that serves HTTP is running; one that is still being loaded does not count yet.")
 	}
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
@@ -75,7 +75,6 @@ func (adminAPI) explain(w http.ResponseWriter, r *http.Request) error {
 // walk sends the request through the servers that would get it.
 func (e *explanation) walk(app *caddyhttp.App, asked *http.Request) {
 	target := route.URL(asked)
-	e.URL = target.String()
 	servers, listening := route.ServersFor(app, target)
 	if !listening {
 		e.Notes = append(e.Notes, "No server listens on the port of the URL; the routes of all servers are looked at.")

@@ -38,8 +38,9 @@ func (v *visitor) visit(w *route.Way, handler caddyhttp.MiddlewareHandler, place
 		w.Request.Method = said.Origin.request.Method
 		setHeader(w.Request.Header, said.Origin.request.Header)
 		v.asking[h.cache] = true
-	} else if v.behind == "" && (said.Result == resultHit.String() || said.Result == "error") {
+	} else if v.behind == "" && (said.Result == resultHit.String() || said.Result == resultStale.String() || said.Result == "error") {
 		v.behind = place
+		v.asking[h.cache] = true // as what comes after it would see
 	}
 	v.reached = append(v.reached, said)
 	return true, true

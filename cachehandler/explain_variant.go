@@ -75,7 +75,7 @@ func (x *exchange) variant(o *store.Object) variant {
 		}
 	}
 	if o.Key != string(x.key) {
-		v.Key = o.Key
+		v.Key = x.shown(o.Key)
 	}
 	v.Bytes, v.Complete = o.Body.Length()
 	for _, tag := range o.Tags {
@@ -99,6 +99,17 @@ var shownFields = []string{
 var secretFields = []string{"Authorization", "Cookie", "Proxy-Authorization"}
 
 const notShown = "(there, not shown)"
+
+// shown is a key without the values of secret fields of the request.
+func (x *exchange) shown(key string) string {
+	for _, name := range secretFields {
+		for _, value := range x.r.Header[name] {
+			part := fmt.Sprintf("=%d:", len(value)) // as appendExtra writes it
+			key = strings.ReplaceAll(key, part+value, part+notShown)
+		}
+	}
+	return key
+}
 
 func (x *exchange) compareVary(head *httpcache.Stored) []varied {
 	fields := []varied{}

@@ -4,7 +4,7 @@
 // It walks the routes of a server as Caddy does, matchers, groups and terminal
 // routes included, but calls no handler: it does itself what those do to a request
 // that only change it (rewrite, request_header, vars, map), ends where one answers
-// (respond, error, reverse_proxy), and takes all others to hand the request on as it
+// (respond, error, reverse_proxy, file_server), and takes all others to hand the request on as it
 // is. It says which they were, since some may not.
 package route
 
@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/fileserver"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -35,9 +36,14 @@ type Way struct {
 	Hosts   []string // of the innermost route that names any
 	Ended   string   // the handler that answers, and where
 
-	groups map[string]bool
-	visit  Visitor
+	groups  map[string]bool
+	visit   Visitor
+	invoked int
 }
+
+// maxInvoked bounds the named routes on one way: they can invoke each other, which
+// Caddy itself would do for ever.
+const maxInvoked = 1000
 
 // Follow sends a request through the routes of a server.
 func Follow(server *caddyhttp.Server, r *http.Request, visit Visitor) *Way {
@@ -103,7 +109,8 @@ func (w *Way) handler(handler caddyhttp.MiddlewareHandler, place string) (goesOn
 	case *caddyhttp.Subroute:
 		return w.routes(handler.Routes, place+"/routes")
 	case *caddyhttp.Invoke:
-		if route := w.Server.NamedRoutes[handler.Name]; route != nil {
+		if route := w.Server.NamedRoutes[handler.Name]; route != nil && w.invoked < maxInvoked {
+			w.invoked++
 			return w.route(route, root(w.Server)+"/named_routes/"+handler.Name)
 		}
 		return w.ends(handler, place)
@@ -117,6 +124,11 @@ func (w *Way) handler(handler caddyhttp.MiddlewareHandler, place string) (goesOn
 		_ = handler.ServeHTTP(make(Nowhere), w.Request, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil }))
 	case caddyhttp.StaticResponse, *caddyhttp.StaticResponse, *caddyhttp.StaticError, *reverseproxy.Handler:
 		return w.ends(handler, place)
+	case *fileserver.FileServer:
+		if !handler.PassThru {
+			return w.ends(handler, place)
+		}
+		w.Before = append(w.Before, moduleName(handler)+" at "+place)
 	default:
 		w.Before = append(w.Before, moduleName(handler)+" at "+place)
 	}
@@ -161,6 +173,9 @@ type Located[H caddyhttp.MiddlewareHandler] struct {
 // to them or not.
 func All[H caddyhttp.MiddlewareHandler](server *caddyhttp.Server) (all []Located[H]) {
 	all = in[H](server.Routes, root(server)+"/routes", nil)
+	if server.Errors != nil {
+		all = append(all, in[H](server.Errors.Routes, root(server)+"/errors/routes", nil)...)
+	}
 	for name, named := range server.NamedRoutes {
 		all = append(all, at[H](named, root(server)+"/named_routes/"+name, nil)...)
 	}
