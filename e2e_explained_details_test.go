@@ -91,7 +91,7 @@ func TestExplainDetails(t *testing.T) {
 		{"4.3.1, what the origin would get", "/dir/a", []string{"header", "Cache-Control: no-cache", "header", "If-Range: x", "header", "X-Forwarded-Host: x"}, []string{
 			`"origin":{"method":"GET","fields":{"If-None-Match":["\"v1\""]},"without":["If-Range","X-Forwarded-Host"]}`, `"option":"request_directives"`,
 		}},
-		{"pass memory", "/skipped", nil, []string{`"reason":"skip-store"`, `"option":"skip_store"`, `"passes_for":1`}},
+		{"pass memory", "/skipped", nil, []string{`"reason":"skip-store"`, `"option":"skip_store"`, `"passes_for":1`, "The last one, 0s ago: skip-store: "}},
 		{"the option that excludes it", "/bypassed", nil, []string{`"reason":"bypassed"`, `"option":"bypass"`}},
 		{"the key of what is equivalent", "/equivalent?u=2", nil, []string{`"result":"hit"`, `\u001fn`}},
 		{"9110-14.2, the whole for a part", "/new", []string{"header", "Range: bytes=0-1"}, []string{`"option":"fill_range_up_to"`, "The whole is asked for", `"without":["Range"]`}},
@@ -103,6 +103,7 @@ func TestExplainDetails(t *testing.T) {
 		{"routes that invoke each other", "/loop", nil, []string{`"answers":["invoke at `}},
 		{"9110-9.3.3", "/dir/a", []string{"method", "POST"}, []string{"only if it says with Content-Location", "is dropped"}},
 		{"an error of its own", "/dir/a", []string{"method", "PURGE"}, []string{"It is answered with 405: purge is not allowed."}},
+		{"RFC 10008 §2.7", "/dir/a", []string{"method", "QUERY"}, []string{`"unsure":["The key of a QUERY`}},
 		{"no key, nothing to drop", "/dir/a", []string{"method", "CONNECT"}, []string{`and its answer is not stored.","steps"`}},
 	}
 	for _, tt := range tests {

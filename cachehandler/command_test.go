@@ -45,7 +45,7 @@ func TestCommandExplain(t *testing.T) {
 		"drops 1.\n",
 		`Invalidation of the group "g" of http://example.com drops 1.` + "\n",
 		`A purge of the tag "one" drops 1.` + "\n",
-		"What answers it: reverse_proxy at /x\n",
+		"What answers it, if no store does: reverse_proxy at /x\n",
 		"Note: a note\n",
 	} {
 		if !strings.Contains(out, want) {

@@ -89,6 +89,9 @@ func (h *Handler) explain(r *http.Request) *verdict {
 	x := &exchange{h: h, w: make(route.Nowhere), r: r, now: time.Now(), dry: true}
 	v.Unsure = unsure(h.Key.Placeholder, r)
 	next := x.receive()
+	if x.query != nil {
+		v.Unsure = append(v.Unsure, "The key of a QUERY has a digest of its content; this is that of one without.")
+	}
 	v.Key = x.shown(string(x.key))
 	objects, selected, err := x.find()
 	if next != stepLookup {
@@ -209,7 +212,7 @@ func (v *verdict) missed(x *exchange) {
 // passed is a request that goes to the origin without the cache asking anything
 // itself.
 func (v *verdict) passed(x *exchange, why httpcache.Reason) {
-	v.say("miss", why, "")
+	v.say("miss", why, x.lastRefusal(why))
 	v.Result, v.Then = resultPass.String(), "The origin is asked, and its answer is not stored."
 	switch {
 	case x.r.Method == http.MethodHead:
@@ -220,6 +223,23 @@ func (v *verdict) passed(x *exchange, why httpcache.Reason) {
 	case why == httpcache.PassMemory:
 		v.Then += " If it could have been, the next one is."
 	}
+}
+
+// lastRefusal is what the pass memory has against a request that passes by it.
+func (x *exchange) lastRefusal(why httpcache.Reason) string {
+	if why != httpcache.PassMemory {
+		return ""
+	}
+	c := classOf(x.r.Header)
+	last, age, ok := x.h.cache.passes.recall(x.key, c, x.now)
+	if !ok || age >= passFor {
+		last, age, _ = x.h.cache.passes.recall(x.key, c|outgrown, x.now)
+	}
+	section := ""
+	if last.Section() != "" {
+		section = " (" + last.Section() + ")"
+	}
+	return fmt.Sprintf("The last one, %v ago: %v: %s%s", age, last, last.Text(), section)
 }
 
 // collapsed says how the request would share a fetch.

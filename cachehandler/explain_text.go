@@ -21,7 +21,7 @@ func printExplanation(w io.Writer, e explanation) error {
 		p.line(0, "The request comes to no response_cache.")
 	}
 	for _, a := range e.Answers {
-		p.line(0, "What answers it: %s", a)
+		p.line(0, "What answers it, if no store does: %s", a)
 	}
 	for _, o := range e.Others {
 		p.line(0, "Not on its way: %s (store %s) at %s%s", o.Name, o.Store, o.Place, forHosts(o.Hosts))
