@@ -2,7 +2,6 @@ package portico_test
 
 import (
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -206,6 +205,6 @@ func (o *plannedOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(p.status)
 	if r.Method != http.MethodHead && p.status != http.StatusNoContent {
-		_, _ = io.WriteString(w, string(body))
+		_, _ = w.Write(body)
 	}
 }
