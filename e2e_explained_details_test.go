@@ -1,11 +1,13 @@
 package portico_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // detailedSite has every kind of handler that explain has something to say about.
@@ -128,5 +130,51 @@ func TestExplainDetails(t *testing.T) {
 	}
 	if _, body := s.ask("/response_cache/explain?url=https://" + s.vars["$HTTPS"] + "/"); strings.Contains(string(body), "does not speak") {
 		t.Errorf("HTTPS where TLS is: %s", body)
+	}
+}
+
+// What is on its way is explained: how many fetches and who waits, and whether the
+// request would share one (RFC 9111 §5.2.1.4).
+func TestExplainFetches(t *testing.T) {
+	release := make(chan struct{})
+	origin := startOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		w.Header().Set("Cache-Control", "max-age=60")
+	})
+	s := startSite(t, origin.addr, siteConfig{admin: true})
+	first, second := s.sendTo("/a"), s.sendTo("/a")
+	explain := func(fields ...string) *verdict {
+		pairs := []string{"url", "http://$HTTP/a", "header", "Host: site.test"}
+		for _, f := range fields {
+			pairs = append(pairs, "header", f)
+		}
+		return s.explain(pairs...).Handlers[0]
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for explain().Waiting != 1 {
+		if pause(ctx, time.Millisecond); ctx.Err() != nil {
+			t.Fatal("no request waits for the other")
+		}
+	}
+	for fields, want := range map[string]string{
+		"X-None: 1":               "collapsed: It may wait for a fetch that is on its way.",
+		"Cache-Control: no-cache": "request-no-cache: It shares only a fetch that begins after it came.",
+	} {
+		v := explain(fields)
+		last := v.Steps[len(v.Steps)-1]
+		if v.Result != "miss" || v.Fetches != 1 || last.Reason+": "+last.Detail != want {
+			t.Errorf("%q: %+v, want %s", fields, v, want)
+		}
+	}
+	close(release)
+	for _, e := range []*exchange{first, second} {
+		s.wait(e, "the end", func() bool { return e.done })
+	}
+	if v := explain(); v.Result != "hit" || v.Fetches+v.Waiting > 0 {
+		t.Errorf("afterwards: %+v", v)
 	}
 }

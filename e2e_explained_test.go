@@ -292,7 +292,7 @@ func TestExplainRefuses(t *testing.T) {
 	}
 	e := send(s.client, r)
 	s.wait(e, "the end", func() bool { return e.done })
-	if e.status != http.StatusMethodNotAllowed {
-		t.Errorf("DELETE: %d", e.status)
+	if e.status != http.StatusMethodNotAllowed || e.header.Get("Allow") != "GET, POST" {
+		t.Errorf("DELETE: %d %v", e.status, e.header)
 	}
 }

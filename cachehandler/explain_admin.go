@@ -40,7 +40,8 @@ type elsewhere struct {
 
 func (adminAPI) explain(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
-		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed")}
+		w.Header().Set("Allow", "GET, POST")
+		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed: ask with GET or POST")}
 	}
 	if err := r.ParseForm(); err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
