@@ -38,7 +38,7 @@ func TestCommandExplain(t *testing.T) {
 		"Stored under the key: 1\n",
 		"* 200, 5 bytes, stored ",
 		"lifetime 10m0s by max-age in Cache-Control (RFC 9111 §5.2.2.1)\n",
-		`Vary: Accept-Language is for "de"; the request's "de" selects it` + "\n",
+		`Vary: Accept-Language is for "de"; the request's "de" selects it [option vary normalise]` + "\n",
 		"for a request with Cookie: private: The response is for one user (RFC 9111 §5.2.2.7); such requests pass for 2m0s more.\n",
 		"A purge of the host example.com drops 1.\n",
 		"A purge of the prefix http://example.com/ drops 1.\n",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -109,16 +110,21 @@ func (h *Handler) explain(r *http.Request) *verdict {
 func unsure(placeholders []string, r *http.Request) (empty []string) {
 	repl, _ := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	for _, p := range placeholders {
-		if repl != nil && repl.ReplaceAll(p, "") == "" {
+		if repl != nil && repl.ReplaceAll(p, "") == "" && !ofRequest(p) {
 			empty = append(empty, "The placeholder "+p+" of the key is empty here. A handler before this one may set it for a real request.")
 		}
 	}
 	return empty
 }
 
+// ofRequest reports a placeholder that is empty because the request has no such thing.
+func ofRequest(placeholder string) bool {
+	return strings.HasPrefix(placeholder, "{http.request.") && !strings.HasPrefix(placeholder, "{http.request.tls.")
+}
+
 // unasked is a request that is not looked up.
 func (v *verdict) unasked(x *exchange, next step) {
-	v.say("receive", x.outcome.reason, "")
+	v.say("receive", x.outcome.reason, x.bypassedBy())
 	switch {
 	case next == stepDone:
 		v.Result, v.Then = "error", "It is answered with "+errorText(x.err)+"."
@@ -132,6 +138,19 @@ func (v *verdict) unasked(x *exchange, next step) {
 	if _, ok := httpcache.Invalidates(x.r.Method, x.target(), http.StatusOK, nil); ok && next == stepPass && x.key != nil {
 		v.Then += " If that succeeds, what is stored under the key is dropped, with what the answer names in Location, Content-Location and Cache-Group-Invalidation (RFC 9111 §4.4, RFC 9875 §3)."
 	}
+}
+
+// bypassedBy says which matcher of bypass it is that matches.
+func (x *exchange) bypassedBy() string {
+	if x.outcome.reason != httpcache.Bypassed {
+		return ""
+	}
+	for i, matchers := range x.h.bypass {
+		if matched, err := matchers.MatchWithError(x.r); matched && err == nil {
+			return fmt.Sprintf("It is matcher %d of %d that matches.", i+1, len(x.h.bypass))
+		}
+	}
+	return ""
 }
 
 // errorText is an error as its client sees it, and why it is one.

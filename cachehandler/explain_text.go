@@ -179,11 +179,14 @@ func (p printer) list(title string, words []string) {
 }
 
 func (f varied) sentence() string {
+	if f.Option == varyIgnore {
+		return "Vary: " + f.Field + " makes no difference" + byOption(f.Option)
+	}
 	verb := "selects it"
 	if !f.Matches {
 		verb = "does not select it"
 	}
-	return fmt.Sprintf("Vary: %s is for %s; the request's %s %s", f.Field, quoted(f.Stored), quoted(f.Request), verb)
+	return fmt.Sprintf("Vary: %s is for %s; the request's %s %s%s", f.Field, quoted(f.Stored), quoted(f.Request), verb, byOption(f.Option))
 }
 
 func quoted(value *string) string {

@@ -2,6 +2,7 @@ package cachehandler
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,7 @@ type varied struct {
 	Stored  *string `json:"stored"` // null: the field was not there
 	Request *string `json:"request"`
 	Matches bool    `json:"matches"`
+	Option  string  `json:"option,omitempty"` // that says how it is compared, or that it is not
 }
 
 // variant describes a stored response.
@@ -96,7 +98,7 @@ var shownFields = []string{
 }
 
 // secretFields are request fields whose values are not shown.
-var secretFields = []string{"Authorization", "Cookie", "Proxy-Authorization"}
+var secretFields = []string{"Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token"}
 
 const notShown = "(there, not shown)"
 
@@ -115,6 +117,9 @@ func (x *exchange) compareVary(head *httpcache.Stored) []varied {
 	fields := []varied{}
 	for _, f := range x.h.policy.CompareVary(head, x.r.Header) {
 		v := varied{Field: f.Name, Matches: f.Selects}
+		if slices.Contains(x.h.policy.VaryNormalise, f.Name) {
+			v.Option = varyNormalise
+		}
 		if f.StoredHas {
 			v.Stored = &f.Stored
 			if slices.Contains(secretFields, f.Name) {
@@ -131,8 +136,22 @@ func (x *exchange) compareVary(head *httpcache.Stored) []varied {
 		}
 		fields = append(fields, v)
 	}
+	for _, line := range head.Fields.Values("Vary") {
+		for name := range strings.SplitSeq(line, ",") {
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+			if slices.Contains(x.h.policy.VaryIgnore, name) {
+				fields = append(fields, varied{Field: name, Matches: true, Option: varyIgnore})
+			}
+		}
+	}
 	return fields
 }
+
+// The options that Vary is read by.
+const (
+	varyNormalise = "vary normalise"
+	varyIgnore    = "vary ignore"
+)
 
 // seconds rounds down: what is stale by half a second has a negative ttl.
 func seconds(d time.Duration) int64 {
