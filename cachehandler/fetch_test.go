@@ -361,7 +361,7 @@ func TestRefreshedOnce(t *testing.T) {
 		synctest.Wait() // until that is refreshed
 		x.stale()
 		synctest.Wait()
-		if fetches, _ := h.cache.flights.pending(string(x.key)); fetches > 0 {
+		if fetches, _, _ := h.cache.flights.pending(string(x.key)); fetches > 0 {
 			t.Errorf("%d fetches are left", fetches)
 		}
 	})

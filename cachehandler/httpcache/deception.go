@@ -90,12 +90,17 @@ func redirectsPage(path, location string) bool {
 	return location != "" && classOfExtension(extension(path)) == classAsset && classOfExtension(extension(location)) != classAsset
 }
 
-// goesUp reports a path that leads up when it is decoded, with what some take for the
-// end of a segment or for its separator. Nobody asks like that for what everybody may
-// have, so where the request says who asks, not even "public" is believed: it may have
-// been said of another path. This is what isAmbiguous is about at its worst.
-func goesUp(path string) bool {
-	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
+// leadsElsewhere reports a path that leads up when it is decoded, with what some take
+// for the end of a segment or for its separator, or that begins with what some take for
+// a host: //static/account is /account to who resolves it as a reference. Nobody asks
+// like that for what everybody may have, so where the request says who asks, not even
+// "public" is believed: it may have been said of another path. This is what isAmbiguous
+// is about at its worst.
+func leadsElsewhere(path string) bool {
+	if strings.HasPrefix(path, "//") {
+		return true
+	}
+	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 && strings.IndexByte(path, '\\') < 0 {
 		return false
 	}
 	decoded := strings.ReplaceAll(decode(decode(path)), "\\", "/")
@@ -104,7 +109,7 @@ func goesUp(path string) bool {
 			return true
 		}
 	}
-	return false
+	return strings.HasPrefix(decoded, "//")
 }
 
 // isAmbiguous reports a path that a matcher of the configuration and the

@@ -95,14 +95,15 @@ func TestStoreDisguised(t *testing.T) {
 	}
 }
 
-func TestGoesUp(t *testing.T) {
+func TestLeadsElsewhere(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/static/..%2faccount": true, "/static/%252e%252e%252faccount": true, "/static/..%5caccount": true, "/static/..;/account": true,
 		"/static/%2e%2e/account": true, "/static/..;a=b/account": true, "/..": true, "/static/..%3b/account": true,
+		"//static/account": true, "/%5cstatic/account": true, "/\\static/account": true, "/%2fstatic/account": true, "/a//b": false,
 		"/a..b/c..d": false, "/a/...": false, "/a/.": false, "/a;v=..": false, "/": false, "/%zz": false, "": false,
 	} {
-		if got := goesUp(path); got != want {
-			t.Errorf("goesUp(%q) = %v", path, got)
+		if got := leadsElsewhere(path); got != want {
+			t.Errorf("leadsElsewhere(%q) = %v", path, got)
 		}
 	}
 }

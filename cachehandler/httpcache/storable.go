@@ -152,7 +152,7 @@ func (r *response) byDirectives() Reason {
 
 // byAuthorization is §3.5.
 func (r *response) byAuthorization() Reason {
-	if hasLines(r.RequestHeader, "Authorization") && (!r.allowsAuthorization() || goesUp(r.Path)) {
+	if hasLines(r.RequestHeader, "Authorization") && (!r.allowsAuthorization() || leadsElsewhere(r.Path)) {
 		return Authorization
 	}
 	return None
@@ -201,7 +201,7 @@ func (r *response) byCookie() Reason {
 	switch {
 	case !hasLines(r.RequestHeader, "Cookie") || r.policy.CookieInKey:
 	case containsName(r.vary, "Cookie"):
-	case goesUp(r.Path):
+	case leadsElsewhere(r.Path):
 		return CookieRequest
 	case r.forEverybody():
 	case isAmbiguous(r.Path): // the lifetime may be meant for another path

@@ -337,6 +337,7 @@ func TestStoreUnderAmbiguousPath(t *testing.T) {
 		{"public", "/account%2fstatic/a", override, "Cookie: a=b", "Cache-Control: public", Storable},
 		{"public, and up", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Cache-Control: public", CookieRequest},
 		{"public, and up with a parameter", "/static/..;/account", Policy{}, "Cookie: a=b", "Cache-Control: public, max-age=60", CookieRequest},
+		{"public, and begun like a host", "//static/account", Policy{}, "Cookie: a=b", "Cache-Control: public, max-age=60", CookieRequest},
 		{"public, and up for one who is authenticated", "/static/..%5caccount", Policy{}, "Authorization: Basic eDp5", "Cache-Control: public, max-age=60", Authorization},
 		{"Vary: Cookie", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Vary: Cookie", Storable},
 	}
