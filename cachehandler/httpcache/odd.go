@@ -69,9 +69,12 @@ func IsOdd(request http.Header) bool {
 	return size > oddBytes || lines > oddLines
 }
 
-// payloads are what firewalls look for and ordinary requests do not have: markup, a
-// look-up, a way up, the end of a string of SQL, a command.
-var payloads = [...]string{"<", "${", "../", "..\\", "' or ", "'--", "' union ", "$(", "() {"}
+// suspicious is what firewalls look for and no ordinary text has: beginnings of tags,
+// look-ups and templates, ways up, ends of strings with something behind, line breaks.
+var suspicious = [...]string{
+	"<", "${", "{{", "$(", "() {", "../", "..\\", "'--", "';", "' or ", "' and ", "\" or ", "union select", "/etc/",
+	"%00", "%0a", "%0d", "%3c",
+}
 
 func isOddValue(value string) bool {
 	for i := range len(value) {
@@ -80,7 +83,7 @@ func isOddValue(value string) bool {
 		}
 	}
 	value = strings.ToLower(value)
-	return slices.ContainsFunc(payloads[:], func(p string) bool { return strings.Contains(value, p) })
+	return slices.ContainsFunc(suspicious[:], func(p string) bool { return strings.Contains(value, p) })
 }
 
 // isForObjectStores reports a parameter of an object store's API. The one that
