@@ -33,11 +33,12 @@ func IsRefusal(status int) bool {
 }
 
 // isAboutResource reports an error that is the same for everybody: there is no such
-// thing, or not so.
+// thing, or not so, or not now.
 func isAboutResource(status int) bool {
 	switch status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusRequestURITooLong,
-		http.StatusUnavailableForLegalReasons, http.StatusNotImplemented:
+		http.StatusUnavailableForLegalReasons, http.StatusNotImplemented,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout: // with a lifetime: spare the origin
 		return true
 	}
 	return false

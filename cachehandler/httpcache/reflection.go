@@ -8,34 +8,28 @@ import "strings"
 // there ("Practical Web Cache Poisoning", J. Kettle, 2018). So the response varies on
 // that field, whether its origin says so or not.
 
-// leading are response fields that lead somewhere or open something.
-var leading = [...]string{
-	"Access-Control-Allow-Origin", "Content-Location", "Content-Security-Policy", "Link", "Location",
-	"Refresh", "Timing-Allow-Origin", "X-Frame-Options",
-}
+// leading are response fields that lead somewhere, opening those that let others in
+// or name what else to get.
+var (
+	leading = [...]string{"Content-Location", "Location", "Refresh"}
+	opening = [...]string{
+		"Access-Control-Allow-Origin", "Content-Security-Policy", "Link", "Timing-Allow-Origin", "X-Frame-Options",
+	}
+)
 
 // minReflected is how long a value must be, in bytes, to be no coincidence.
 const minReflected = 4
 
 // byReflection separates what repeats a field of the request where it matters.
 func (r *response) byReflection() {
-	var shown string // in lower case
-	for _, name := range leading {
-		for _, value := range r.Header[name] {
-			shown += strings.ToLower(value) + "\n"
-		}
-	}
-	if shown == "" || strings.Trim(shown, "*\n") == "" {
+	led := r.shown(leading[:])
+	shown := led + r.shown(opening[:])
+	if strings.Trim(shown, "*\n") == "" {
 		return
 	}
 	for name, values := range r.RequestHeader {
-		if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Accept") {
-			continue // words that stand in policies and links anyway, such as style and image
-		}
-		for _, value := range values {
-			if r.reflects(shown, name, value) {
-				r.variesOn(name)
-			}
+		if r.isReflected(name, values, led, shown) {
+			r.variesOn(name)
 		}
 	}
 	if location := firstLine(r.Header["Location"]); location != "" {
@@ -43,22 +37,67 @@ func (r *response) byReflection() {
 	}
 }
 
-// reflects reports one value of a request field in what is shown. A visitor who comes
-// from the site itself names nothing that would be new.
-func (r *response) reflects(shown, name, value string) bool {
-	if name == "Cookie" {
+// shown are the values of response fields, in lower case.
+func (r *response) shown(names []string) (all string) {
+	for _, name := range names {
+		for _, value := range r.Header[name] {
+			all += strings.ToLower(value) + "\n"
+		}
+	}
+	return all
+}
+
+// isReflected reports a request field of which a value is repeated: a cookie only where
+// it leads, and as a word, for cookies hold what policies are made of, such as none.
+func (r *response) isReflected(name string, values []string, led, shown string) bool {
+	if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Accept") {
+		return false // words that stand in policies and links anyway, such as style and image
+	}
+	for _, value := range values {
+		if name != "Cookie" {
+			if value = r.telling(value); value != "" && strings.Contains(shown, value) {
+				return true
+			}
+			continue
+		}
 		for pair := range strings.SplitSeq(value, ";") {
-			if _, value, ok := strings.Cut(pair, "="); ok && r.reflects(shown, "", value) {
+			_, value, _ := strings.Cut(pair, "=")
+			if value = r.telling(value); value != "" && containsWord(led, value) {
 				return true
 			}
 		}
-		return false
 	}
+	return false
+}
+
+// telling is a value as it would be shown; "" for one that tells nothing. A visitor who
+// comes from the site itself names nothing that would be new.
+func (r *response) telling(value string) string {
 	value = strings.TrimRight(strings.ToLower(trimOWS(value)), "/")
 	if len(value) < minReflected || value == "http" || value == "https" || r.isOwn(value) {
-		return false
+		return ""
 	}
-	return strings.Contains(shown, value)
+	return value
+}
+
+// containsWord reports word in s, not as a part of a longer one.
+func containsWord(s, word string) bool {
+	for at := 0; ; at++ {
+		i := strings.Index(s[at:], word)
+		if i < 0 {
+			return false
+		}
+		at += i
+		end := at + len(word)
+		if !(at > 0 && isAlphanumeric(s[at-1]) && isAlphanumeric(word[0])) &&
+			!(end < len(s) && isAlphanumeric(s[end]) && isAlphanumeric(word[len(word)-1])) {
+			return true
+		}
+	}
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z'
 }
 
 // isOwn reports the host of the request, or a URI on it.

@@ -62,7 +62,7 @@ func (r *response) isForOrigin() bool {
 // not looked at: every reader asks for them in other words.
 func (r *response) isForProgram() bool {
 	accept := r.RequestHeader["Accept"]
-	if len(accept) == 0 {
+	if len(accept) == 0 || r.Status/100 != 2 { // what a redirection or an error says is secondary
 		return false
 	}
 	content := classOfType(firstLine(r.Header["Content-Type"]))

@@ -52,6 +52,8 @@ func TestVariesWithoutVary(t *testing.T) {
 		{"a word that policies are made of", "Sec-Fetch-Dest: script", "Content-Security-Policy: script-src 'self'", nil},
 		{"too short to say", "Dnt: 1\nX: abc", "Location: /1/abc", nil},
 		{"led by a cookie", "Cookie: a=b; region=north", "Location: /north/", []string{"Cookie"}},
+		{"by a part of a word of a cookie", "Cookie: a=b; shown=nort", "Location: /north/", nil},
+		{"a cookie of a word that policies are made of", "Cookie: consent=none", "Content-Security-Policy: frame-ancestors 'none'", nil},
 		{"led by language", "Accept-Language: fr;q=0.5, de-DE", "Location: /de/x", []string{"Accept-Language"}},
 		{"in no language of the request", "Accept-Language: fr", "Location: /de/x", nil},
 		{"preloads", "Accept: text/html\nUser-Agent: x/1.0", "Link: </a.css>; rel=preload; as=style", nil},
@@ -73,6 +75,10 @@ func TestVariesWithoutVary(t *testing.T) {
 				}
 			}
 		})
+	}
+	aside := getWith("Accept: application/json, text/plain, */*", 301, fresh+"Location: /x\nContent-Type: text/plain")
+	if s := mustStoreAs(t, aside, &Policy{}); len(s.Vary) > 0 {
+		t.Errorf("what a redirection says varies on %q", s.Vary)
 	}
 	ignoring := &Policy{VaryIgnore: []string{"Rsc", "Origin"}}
 	if s := mustStoreAs(t, getWith("Rsc: 1\nOrigin: https://a.test", 200, fresh+allow+"https://a.test"), ignoring); len(s.Vary) > 0 {

@@ -384,6 +384,7 @@ func TestErrorsOfOddRequests(t *testing.T) {
 		{"a failure that a cookie may have made", "Cookie: a=b", 500, StatusNotCacheable},
 		{"a failure that an origin may have made", "Origin: https://evil.test", 500, StatusNotCacheable},
 		{"9110-15.5.5 about the resource", "Cookie: a=b|c", 404, Storable},
+		{"9110-15.6.4 about the server", "Cookie: a=b", 503, Storable},
 	}
 	for _, status := range []int{400, 401, 403, 500} {
 		x := getWith("Cookie: a=b", status, "Cache-Control: public, max-age=60")
