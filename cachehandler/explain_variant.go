@@ -241,6 +241,7 @@ func flagNames(head *httpcache.Stored) (names []string) {
 		{httpcache.NeverStale, "never used stale"},
 		{httpcache.ForAuthorized, "also for requests with Authorization"},
 		{httpcache.Immutable, "immutable"},
+		{httpcache.CodingUnsaid, "for all who take its coding"},
 	} {
 		if head.Is(f.flag) {
 			names = append(names, f.name)

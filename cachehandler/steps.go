@@ -159,12 +159,12 @@ func (x *exchange) refreshing(objects []*store.Object, o *store.Object) *store.O
 }
 
 // selectFrom returns the whole object that the request selects. One that says on what
-// it varies comes before one that does not (RFC 9111 §4.1), and one in a language that
-// the request merely accepts after one that was asked for with the same words. Of
+// it varies comes before one that does not (RFC 9111 §4.1), and one in a language or a coding
+// that the request merely accepts after one that was asked for with the same words. Of
 // several that vary on different fields it is the most recent (§4).
 func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 	p := &x.h.policy
-	var exact, plain, byLanguage *store.Object
+	var exact, plain, accepted *store.Object
 	for _, o := range objects {
 		switch {
 		case o.Head.Part != nil || exact != nil && slices.Equal(o.Head.Vary, exact.Head.Vary) || !p.Selects(o.Head, x.r.Header):
@@ -172,15 +172,20 @@ func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 			return o
 		case len(o.Head.Vary) == 0:
 			plain = cmp.Or(plain, o)
-		case o.Head.Fields.Get("Content-Language") == "" || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header):
+		case !mayBeAccepted(o.Head) || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header):
 			if exact == nil || moreRecent(o, exact) {
 				exact = o
 			}
 		default:
-			byLanguage = cmp.Or(byLanguage, o)
+			accepted = cmp.Or(accepted, o)
 		}
 	}
-	return cmp.Or(exact, byLanguage, plain)
+	return cmp.Or(exact, accepted, plain)
+}
+
+// mayBeAccepted reports a response that is also for requests with another variant.
+func mayBeAccepted(head *httpcache.Stored) bool {
+	return head.Is(httpcache.CodingUnsaid) || head.Fields.Get("Content-Language") != ""
 }
 
 func (x *exchange) judge(o *store.Object) step {

@@ -173,6 +173,44 @@ func excludesCoding(request http.Header, coding string) bool {
 	return ok && excluded
 }
 
+// takesCoding reports a request that names the codings of s among what it takes,
+// where the origin did not say that s varies on them: it is for all who can read it.
+func (p *Policy) takesCoding(name string, request http.Header, s *Stored) bool {
+	if name != "Accept-Encoding" || !s.Is(CodingUnsaid) || !containsName(p.VaryNormalise, name) {
+		return false
+	}
+	var buf [maxWeighted]weighted
+	members, ok := parseWeighted(buf[:0], request[name])
+	if !ok {
+		return false
+	}
+	for field, line := range s.Fields.All {
+		if field != "Content-Encoding" {
+			continue
+		}
+		for coding := range listElements(line) {
+			if !names(members, coding) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// names reports a coding among members, and nowhere excluded. A "*" does not name
+// it: who sends that is seldom able to read them all.
+func names(members []weighted, coding string) (named bool) {
+	for _, m := range members {
+		if strings.EqualFold(codingName(m.name), codingName(coding)) {
+			if m.q == 0 {
+				return false
+			}
+			named = true
+		}
+	}
+	return named
+}
+
 // parseWeighted parses a list of tokens with an optional weight (RFC 9110
 // §12.4.2).
 func parseWeighted(dst []weighted, lines []string) ([]weighted, bool) {

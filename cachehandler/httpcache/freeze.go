@@ -23,6 +23,9 @@ const (
 	// Unmatched: a 304 to its validators was about another response. It is not
 	// validated again.
 	Unmatched
+	// CodingUnsaid: its content is coded, and its Vary does not say that others
+	// would get another coding. Whoever takes the coding may have it.
+	CodingUnsaid
 )
 
 // Stored is the frozen head of a stored response. It is immutable: every field
@@ -97,6 +100,9 @@ func (r *response) flags() Flags {
 	}
 	if r.cache.has(dirImmutable) {
 		f |= Immutable
+	}
+	if r.codingUnsaid {
+		f |= CodingUnsaid
 	}
 	return f
 }

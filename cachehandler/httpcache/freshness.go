@@ -66,6 +66,8 @@ type response struct {
 	part    *Part // of a 206
 	vary    []string
 	cookies bool // it carries Set-Cookie that is to be kept
+
+	codingUnsaid bool // it varies on its coding, as [CodingUnsaid]
 }
 
 func parseResponse(x *Exchange, p *Policy) *response {

@@ -46,7 +46,10 @@ func (r *response) byCoding(coding string) Reason {
 		(!containsName(r.vary, dictionary) || containsName(r.policy.VaryIgnore, accept)) {
 		return VaryAny
 	}
-	r.variesOn(accept)
+	if !containsName(r.vary, accept) {
+		r.codingUnsaid = true
+		r.variesOn(accept)
+	}
 	return None
 }
 

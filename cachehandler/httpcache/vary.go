@@ -48,7 +48,7 @@ const (
 // Variant is the secondary key of a request under the field names of Vary:
 // two requests with equal variants select the same stored response (§4.1).
 // Requests with different variants may still select the same one by the
-// language of the response: ask [Policy.Selects] as well.
+// language of the response, or by its coding: ask [Policy.Selects] as well.
 func (p *Policy) Variant(vary []string, request http.Header) string {
 	if len(vary) == 0 {
 		return ""
@@ -85,7 +85,8 @@ func (p *Policy) selectsBy(s *Stored, name, stored string, wanted []byte, reques
 	if string(wanted) == stored {
 		return true
 	}
-	return stored != "" && stored[0] == variantNormalised && p.prefersLanguage(name, request, s)
+	return stored != "" && stored[0] == variantNormalised && p.prefersLanguage(name, request, s) ||
+		p.takesCoding(name, request, s)
 }
 
 // VaryField is how one field that a stored response varies on compares with a

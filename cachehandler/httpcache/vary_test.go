@@ -98,6 +98,15 @@ func TestSelects(t *testing.T) {
 		{"9110-12.5.4 best language, and another field", "Accept-Language, Foo", "Accept-Language: en\nFoo: 1", "Accept-Language: de\nFoo: 1", "Content-Language: de", true},
 		{"coded content without Vary, coding accepted", "", "Accept-Encoding: gzip", "Accept-Encoding: gzip", "Content-Encoding: gzip", true},
 		{"coded content without Vary, coding not accepted", "", "Accept-Encoding: gzip", "", "Content-Encoding: gzip", false},
+		{"coded content without Vary, more accepted", "", "Accept-Encoding: gzip", "Accept-Encoding: br, x-gzip;q=0.5", "Content-Encoding: gzip", true},
+		{"coded content without Vary, sent to one who named none", "", "", "Accept-Encoding: br, gzip", "Content-Encoding: x-gzip", true},
+		{"coded content without Vary, others accepted", "", "Accept-Encoding: gzip, br", "Accept-Encoding: br, zstd", "Content-Encoding: gzip", false},
+		{"coded content without Vary, excluded", "", "Accept-Encoding: gzip, br", "Accept-Encoding: br, gzip;q=0", "Content-Encoding: gzip", false},
+		{"coded content without Vary, anything", "", "Accept-Encoding: gzip, br", "Accept-Encoding: *", "Content-Encoding: gzip", false},
+		{"coded content without Vary, one of two codings", "", "Accept-Encoding: gzip, br", "Accept-Encoding: gzip", "Content-Encoding: gzip, br", false},
+		{"coded content without Vary, a field that does not parse", "", "Accept-Encoding: gzip, br", "Accept-Encoding: gzip;x", "Content-Encoding: gzip", false},
+		{"9111-4.1 coded content with Vary, more accepted", "Accept-Encoding", "Accept-Encoding: gzip", "Accept-Encoding: br, gzip", "Content-Encoding: gzip", false},
+		{"9111-4.1 coded content without Vary on it, but on another field", "Foo", "Accept-Encoding: gzip\nFoo: 1", "Accept-Encoding: br, gzip\nFoo: 2", "Content-Encoding: gzip", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
