@@ -39,6 +39,7 @@ type fetch struct {
 	host    string      // the authority of the client's request
 	flight  *flight
 	base    *store.Object // the stored object it is to replace or validate, or nil
+	spare   *store.Object // the stored object that the client selects, for the case that the origin fails, or nil
 	asks    bool          // it asks whether base is still valid
 	part    bool          // the client asked for a part only, and the whole is fetched
 	portion *portion      // what of the whole is asked for; nil for all of it
@@ -109,7 +110,7 @@ func (h *Handler) fetching(r *http.Request) bool {
 func (x *exchange) newFetch() *fetch {
 	ctx, cancel := context.WithCancel(fetchContext{x.r.Context(), x.h.cache})
 	f := &fetch{
-		h: x.h, next: x.next, flight: x.flight, base: x.base(),
+		h: x.h, next: x.next, flight: x.flight, base: x.base(), spare: x.object,
 		client: x.r.Header,
 		ends:   x.ends,
 		path:   originalURL(x.r).EscapedPath(),

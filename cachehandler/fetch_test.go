@@ -226,6 +226,38 @@ func TestFailureOfTheOdd(t *testing.T) {
 	}
 }
 
+// RFC 5861 §4: the failure of one who asked apart is hidden from that one by what is
+// stored, and is nothing to the others who wait for the same.
+func TestFailureOfWhoAsksApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHandler(t)
+		serve(t, h, get("http://a/x"), answer("stale", "Cache-Control: max-age=60", "Age: 70"))
+		release, leader := make(chan struct{}), make(chan string)
+		go func() {
+			w := serve(t, h, get("http://a/x", "X-Requested-With: XMLHttpRequest"),
+				handlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+					<-release
+					w.WriteHeader(http.StatusServiceUnavailable)
+					return nil
+				}))
+			leader <- w.Body.String()
+		}()
+		synctest.Wait()
+		waiter := make(chan string)
+		go func() {
+			waiter <- serve(t, h, get("http://a/x"), answer("fresh", "Cache-Control: max-age=60")).Body.String()
+		}()
+		synctest.Wait()
+		close(release)
+		if got := <-leader; got != "stale" {
+			t.Errorf("who asked apart got %q", got)
+		}
+		if got := <-waiter; got != "fresh" {
+			t.Errorf("who waited got %q", got)
+		}
+	})
+}
+
 // RFC 9110 §15.2: informational responses are passed on at once.
 func TestEarlyHintsReachTheClient(t *testing.T) {
 	h := newHandler(t)

@@ -27,7 +27,8 @@ func (c *recorder) judge() {
 	case f.asks && c.status == http.StatusNotModified:
 		c.judgeNotModified(x, layers)
 	case c.failedButStale():
-		f.land(landing{err: statusError(c.status), status: c.status})
+		// Who asked apart may be why: others who waited ask for themselves.
+		f.land(landing{err: statusError(c.status), status: c.status, again: f.base == nil})
 	case f.portion != nil:
 		c.judgePortion(x, layers)
 	default:
@@ -86,10 +87,10 @@ func unsuffixETag(h http.Header, stored *httpcache.Stored) {
 // failedButStale reports an answer that stale-if-error covers: a stored
 // response is better (RFC 5861 §4).
 func (c *recorder) failedButStale() bool {
-	if c.f.base == nil || c.status < http.StatusInternalServerError {
+	if c.f.spare == nil || c.status < http.StatusInternalServerError {
 		return false
 	}
-	ok, _ := c.f.h.policy.ReuseOnError(c.f.base.Head, c.f.client, c.status, time.Now())
+	ok, _ := c.f.h.policy.ReuseOnError(c.f.spare.Head, c.f.client, c.status, time.Now())
 	return ok
 }
 
