@@ -65,7 +65,8 @@ func (c *recorder) judgePortion(x *httpcache.Exchange, layers store.Layers) {
 		}
 	case base != nil && c.status == http.StatusRequestedRangeNotSatisfiable:
 		c.giveUpRest() // it has become shorter
-	case c.status == http.StatusOK && f.client["Range"] != nil && (c.length < 0 || c.length > f.h.FillRangeUpTo):
+	case c.status == http.StatusOK && f.client["Range"] != nil && (c.length < 0 || c.length > f.h.FillRangeUpTo) &&
+		!httpcache.RangeIsAll(f.client, c.length):
 		// More than was asked for, and not worth having for that: the leader
 		// may have it.
 		c.forget(base)

@@ -158,6 +158,19 @@ func SingleRange(request http.Header) (field string, ok bool) {
 	return rangeField(first, last), true
 }
 
+// RangeIsAll reports a request for a range that is all of a content of that length, as
+// players ask for.
+func RangeIsAll(request http.Header, length int64) bool {
+	first, last, ok := singleRange(request)
+	switch {
+	case !ok || length <= 0:
+		return false
+	case first < 0:
+		return last >= length
+	}
+	return first == 0 && (last < 0 || last >= length-1)
+}
+
 // rangeField is a Range field; last < 0 leaves the end open.
 func rangeField(first, last int64) string {
 	field := "bytes=" + strconv.FormatInt(first, 10) + "-"

@@ -375,3 +375,21 @@ func TestFreshenPart(t *testing.T) {
 		t.Errorf("part (-want +got):\n%s", diff)
 	}
 }
+
+// RFC 9110 §14.1.2: which ranges are all there is.
+func TestRangeIsAll(t *testing.T) {
+	for field, want := range map[string]bool{
+		"bytes=0-": true, "bytes=0-9": true, "bytes=0-99": true, "bytes=-10": true, "bytes=-11": true,
+		"bytes=0-8": false, "bytes=1-": false, "bytes=-9": false, "bytes=-0": false, "bytes=0-4,5-": false,
+		"items=0-": false, "bytes=": false, "bytes=9-0": false,
+	} {
+		if got := RangeIsAll(http.Header{"Range": {field}}, 10); got != want {
+			t.Errorf("RangeIsAll(%q, 10) = %v", field, got)
+		}
+	}
+	for _, length := range []int64{-1, 0} {
+		if RangeIsAll(http.Header{"Range": {"bytes=0-"}}, length) {
+			t.Errorf("RangeIsAll of length %d", length)
+		}
+	}
+}
