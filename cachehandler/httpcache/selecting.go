@@ -9,15 +9,22 @@ import "strings"
 // with data instead of it, with less than usual, or with an error. Those that forget
 // Vary would have one client's fragment stored for all. None is one that browsers
 // send with everything, so the page itself stays one for all of them.
-var selecting = func() map[string]bool {
+var selecting = setOf(ofTargets, ofFragments, ofHaste, ofNegotiation, ofCredentials)
+
+// ofPages are those of them by which nobody chooses another picture, recording, font or
+// style sheet. Views of the web in apps send X-Requested-With with everything, a library
+// of requests Content-Type, a browser that fetches ahead Sec-Purpose.
+var ofPages = setOf(ofFragments, ofHaste, []string{"Content-Type"})
+
+func setOf(lists ...[]string) map[string]bool {
 	all := make(map[string]bool)
-	for _, names := range [...][]string{ofTargets, ofFragments, ofNegotiation, ofCredentials} {
+	for _, names := range lists {
 		for _, name := range names {
 			all[name] = true
 		}
 	}
 	return all
-}()
+}
 
 // ofTargets are taken for a part of the URI or the method by some applications, and
 // are too common words to be kept from the others.
@@ -40,8 +47,10 @@ var ofFragments = []string{
 	"X-Winter-Request-Partials", "X-Xmlhttprequest",
 }
 
-// ofNegotiation ask for another form of the same, or for less of it because nobody
-// looks at it yet; the type of content that there is none of makes some refuse.
+// ofHaste say that nobody looks at it yet, so that less of it may do.
+var ofHaste = []string{"Purpose", "Sec-Purpose", "X-Moz", "X-Purpose"}
+
+// ofNegotiation ask for another form of the same; the type of content that there is none of makes some refuse.
 var ofNegotiation = []string{
 	"A-Im", "Accept-Charset", "Accept-Datetime", "Accept-Features", "Accept-Version", "Api-Version", "Content-Type",
 	"Content-Currency", "Debug", "Device-Stock-Ua", "Force-Language", "Negotiate", "Prefer", "Save-Data", "Store", "Translate",
@@ -49,7 +58,6 @@ var ofNegotiation = []string{
 	"X-Device-User-Agent", "X-Lang", "X-Language", "X-Locale", "X-Mobile-Ua", "X-Operamini-Phone-Ua", "X-Org-Id",
 	"X-Organization-Id", "X-Original-User-Agent", "X-Region", "X-Response-Format", "X-Site-Id", "X-Skyfire-Phone", "X-Store-Id",
 	"X-Subdomain", "X-Tenant", "X-Tenant-Id", "X-Theme", "X-Timezone", "X-Ucbrowser-Device-Ua", "X-User-Agent", "X-Workspace-Id",
-	"Purpose", "Sec-Purpose", "X-Moz", "X-Purpose",
 }
 
 // ofCredentials say who asks, beside Authorization and cookies.

@@ -90,12 +90,28 @@ func (r *response) isForProgram() bool {
 func (r *response) bySelection() Reason {
 	content := classOfType(firstLine(r.Header["Content-Type"]))
 	forOne := (content == classHTML || content == classJSON) && !r.forEverybody()
+	isFile := r.Status/100 == 2 && isFileType(firstLine(r.Header["Content-Type"]))
 	for name := range r.RequestHeader {
-		if selects(r.Method, r.RequestHeader, name) || forOne && identifies(name) {
+		if selects(r.Method, r.RequestHeader, name) && !(isFile && ofPages[name]) || forOne && identifies(name) {
 			r.variesOn(name)
 		}
 	}
 	return None
+}
+
+// isFileType reports a picture, recording, font or style sheet: no page, nor a part of
+// one. SVG may be one, and scripts are what some answer to other scripts with.
+func isFileType(contentType string) bool {
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	mediaType = strings.ToLower(trimOWS(mediaType))
+	kind, sub, _ := strings.Cut(mediaType, "/")
+	switch kind {
+	case "image":
+		return sub != "svg+xml"
+	case "audio", "video", "font":
+		return true
+	}
+	return mediaType == "text/css"
 }
 
 // selects reports a selecting field of a request: the type of content that there is
