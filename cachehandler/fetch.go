@@ -130,7 +130,7 @@ func (x *exchange) newFetch() *fetch {
 
 // base is the stored object that a fetch for x is to replace or validate.
 func (x *exchange) base() *store.Object {
-	if x.object != nil && httpcache.AsksApart(x.r.Method, x.r.Header, x.object.Head.Vary) {
+	if x.object != nil && httpcache.AsksApart(x.r.Method, x.r.Header, x.object.Head) {
 		return nil
 	}
 	return x.object

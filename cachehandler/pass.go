@@ -184,7 +184,7 @@ func (x *exchange) mayFreshen() bool {
 	}
 	stored := x.choosable()
 	return len(stored) > 0 && !hasUnkeyed(x.r.Header) && !slices.ContainsFunc(stored, func(o *store.Object) bool {
-		return httpcache.AsksApart(x.r.Method, x.r.Header, o.Head.Vary)
+		return httpcache.AsksApart(x.r.Method, x.r.Header, o.Head)
 	})
 }
 

@@ -121,12 +121,12 @@ func selects(method string, request http.Header, name string) bool {
 		(name != "Content-Type" || method != http.MethodPost && method != methodQuery)
 }
 
-// AsksApart reports a request with a selecting field that is not among the
-// names of vary: what the origin answers to it, if only with a 304, says nothing
-// about a response that does not vary on it.
-func AsksApart(method string, request http.Header, vary []string) bool {
+// AsksApart reports a request with a selecting field that s would vary on and does not:
+// what the origin answers to it, if only with a 304, says nothing about s.
+func AsksApart(method string, request http.Header, s *Stored) bool {
 	for name := range request {
-		if selects(method, request, name) && !containsName(vary, name) {
+		if selects(method, request, name) && !containsName(s.Vary, name) &&
+			!(ofPages[name] && s.Status/100 == 2 && isFileType(s.Fields.Get("Content-Type"))) {
 			return true
 		}
 	}
