@@ -26,6 +26,8 @@ const (
 	// CodingUnsaid: its content is coded, and its Vary does not say that others
 	// would get another coding. Whoever takes the coding may have it.
 	CodingUnsaid
+	// ForEverybody: its origin says that caches may share it.
+	ForEverybody
 )
 
 // Stored is the frozen head of a stored response. It is immutable: every field
@@ -100,6 +102,9 @@ func (r *response) flags() Flags {
 	}
 	if r.cache.has(dirImmutable) {
 		f |= Immutable
+	}
+	if r.forEverybody() {
+		f |= ForEverybody
 	}
 	if r.codingUnsaid {
 		f |= CodingUnsaid

@@ -81,7 +81,7 @@ func TestFrozenHead(t *testing.T) {
 		Status: 203, Fields: got.Fields, ResponseTime: now, Date: now,
 		InitialAge: 10 * time.Second, Lifetime: time.Minute, LifetimeFrom: FromMaxAge,
 		StaleWhileRevalidate: 5 * time.Second, StaleIfError: time.Minute,
-		Flags: ForAuthorized | Immutable, ETag: `W/"a"`, LastModified: now.Add(-100 * time.Second),
+		Flags: ForAuthorized | Immutable | ForEverybody, ETag: `W/"a"`, LastModified: now.Add(-100 * time.Second),
 		Vary: []string{"Accept-Language", "Foo"}, Variant: "=2:de-",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -98,11 +98,11 @@ func TestFlags(t *testing.T) {
 		{"9111-5.2.2.1 max-age alone", "max-age=60", Policy{}, 0},
 		{"9111-5.2.2.2 must-revalidate", "max-age=60, must-revalidate", Policy{}, NeverStale | ForAuthorized},
 		{"9111-5.2.2.8 proxy-revalidate", "max-age=60, proxy-revalidate", Policy{}, NeverStale},
-		{"9111-5.2.2.10 s-maxage", "s-maxage=60", Policy{}, NeverStale | ForAuthorized},
+		{"9111-5.2.2.10 s-maxage", "s-maxage=60", Policy{}, NeverStale | ForAuthorized | ForEverybody},
 		{"9111-5.2.2.10 s-maxage that is none", "s-maxage=x", Policy{}, NeverStale},
 		{"9111-5.2.2.4 no-cache", "no-cache", Policy{}, MustValidate | NeverStale},
 		{"9111-5.2.2.4 no-cache overridden", "no-cache", Policy{TTLOverride: []Lifetime{{nil, time.Minute}}}, 0},
-		{"9111-5.2.2.9 public", "max-age=60, public", Policy{}, ForAuthorized},
+		{"9111-5.2.2.9 public", "max-age=60, public", Policy{}, ForAuthorized | ForEverybody},
 		{"8246-2 immutable", "max-age=60, immutable", Policy{}, Immutable},
 	}
 	for _, tt := range tests {

@@ -16,6 +16,10 @@ var selecting = setOf(ofTargets, ofFragments, ofHaste, ofNegotiation, ofCredenti
 // of requests Content-Type, a browser that fetches ahead Sec-Purpose.
 var ofPages = setOf(ofFragments, ofHaste, []string{"Content-Type"})
 
+// ofAsking say who asks. What an origin says is for everybody does not depend on it, as
+// with Authorization (RFC 9111 §3.5).
+var ofAsking = setOf(ofCredentials)
+
 func setOf(lists ...[]string) map[string]bool {
 	all := make(map[string]bool)
 	for _, names := range lists {

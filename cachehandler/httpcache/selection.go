@@ -90,13 +90,41 @@ func (r *response) isForProgram() bool {
 func (r *response) bySelection() Reason {
 	content := classOfType(firstLine(r.Header["Content-Type"]))
 	forOne := (content == classHTML || content == classJSON) && !r.forEverybody()
-	isFile := r.Status/100 == 2 && isFileType(firstLine(r.Header["Content-Type"]))
+	shared := r.indifference()
 	for name := range r.RequestHeader {
-		if selects(r.Method, r.RequestHeader, name) && !(isFile && ofPages[name]) || forOne && identifies(name) {
+		if selects(r.Method, r.RequestHeader, name) && !shared.to(name) || forOne && identifies(name) {
 			r.variesOn(name)
 		}
 	}
 	return None
+}
+
+// indifference is what a successful response does not depend on, whatever the origin
+// forgot to say about the rest.
+type indifference struct{ file, forEverybody bool }
+
+func (r *response) indifference() indifference {
+	contentType := firstLine(r.Header["Content-Type"])
+	if r.Status/100 != 2 {
+		return indifference{}
+	}
+	return indifference{
+		file: isFileType(contentType),
+		// What servers say by the name alone is not believed here, either (deception.go).
+		forEverybody: r.forEverybody() && !isAmbiguous(r.Path) &&
+			!MismatchesType(r.Path, contentType) && !isDisguised(r.Path, contentType),
+	}
+}
+
+func (s *Stored) indifference() indifference {
+	if s.Status/100 != 2 {
+		return indifference{}
+	}
+	return indifference{file: isFileType(s.Fields.Get("Content-Type")), forEverybody: s.Is(ForEverybody)}
+}
+
+func (i indifference) to(name string) bool {
+	return i.file && ofPages[name] || i.forEverybody && ofAsking[name]
 }
 
 // isFileType reports a picture, recording, font or style sheet: no page, nor a part of
@@ -125,8 +153,7 @@ func selects(method string, request http.Header, name string) bool {
 // what the origin answers to it, if only with a 304, says nothing about s.
 func AsksApart(method string, request http.Header, s *Stored) bool {
 	for name := range request {
-		if selects(method, request, name) && !containsName(s.Vary, name) &&
-			!(ofPages[name] && s.Status/100 == 2 && isFileType(s.Fields.Get("Content-Type"))) {
+		if selects(method, request, name) && !containsName(s.Vary, name) && !s.indifference().to(name) {
 			return true
 		}
 	}
