@@ -85,7 +85,7 @@ func update(s *Stored, x *Exchange, p *Policy) (*Stored, Reason, bool) {
 	merged.Method, merged.Status = http.MethodGet, s.Status
 	merged.Header = updatedFields(s, x.Header)
 	r := parseResponse(&merged, p)
-	r.part = s.Part
+	r.part, r.freshens = s.Part, s
 	verdict := Storable
 	for _, objection := range freshenConditions {
 		if why := objection(r); why != None {

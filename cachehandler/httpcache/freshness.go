@@ -67,7 +67,8 @@ type response struct {
 	vary    []string
 	cookies bool // it carries Set-Cookie that is to be kept
 
-	codingUnsaid bool // it varies on its coding, as [CodingUnsaid]
+	freshens     *Stored // what it is made of, if of a stored response
+	codingUnsaid bool    // it varies on its coding, as [CodingUnsaid]
 }
 
 func parseResponse(x *Exchange, p *Policy) *response {

@@ -32,7 +32,7 @@ func (r *response) byReflection() {
 			r.variesOn(name)
 		}
 	}
-	if location := firstLine(r.Header["Location"]); location != "" {
+	if location := firstLine(r.brought("Location")); location != "" {
 		r.byLanguage(location)
 	}
 }
@@ -40,7 +40,7 @@ func (r *response) byReflection() {
 // shown are the values of response fields, in lower case.
 func (r *response) shown(names []string) (all string) {
 	for _, name := range names {
-		for _, value := range r.Header[name] {
+		for _, value := range r.brought(name) {
 			all += strings.ToLower(value) + "\n"
 		}
 	}

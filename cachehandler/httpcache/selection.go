@@ -26,7 +26,7 @@ func (r *response) byVary() Reason {
 	if r.isForOrigin() {
 		r.variesOn("Origin")
 	}
-	if r.isForProgram() {
+	if r.freshens == nil && r.isForProgram() { // the content is of before
 		r.variesOn("Accept")
 	}
 	r.byReflection()
@@ -56,8 +56,18 @@ func (r *response) byCoding(coding string) Reason {
 // isForOrigin reports a response that was opened to the site that asked (Fetch
 // §3.3): to any other it is closed.
 func (r *response) isForOrigin() bool {
-	allowed, origin := r.Header["Access-Control-Allow-Origin"], r.RequestHeader["Origin"]
+	allowed, origin := r.brought("Access-Control-Allow-Origin"), r.RequestHeader["Origin"]
 	return len(allowed) > 0 && len(origin) > 0 && allowed[0] != "*" && allowed[0] == origin[0]
+}
+
+// brought are the values of a field that came in answer to the request: not those that a
+// stored response had before, to whoever asked then.
+func (r *response) brought(name string) []string {
+	values := r.Header[name]
+	if r.freshens != nil && slices.Equal(r.freshens.Fields.Values(name), values) {
+		return nil
+	}
+	return values
 }
 
 // isForProgram reports JSON or text for one who asked for that and for no page: under
