@@ -23,9 +23,10 @@ const (
 )
 
 // byType is about web cache deception. Where the request says who asks, even "public"
-// is not believed: servers add it to whatever has such a name.
+// is not believed: servers add it to whatever has such a name. Who has validated what is
+// stored did not cause its content.
 func (r *response) byType() Reason {
-	identified := hasLines(r.RequestHeader, "Cookie") || hasLines(r.RequestHeader, "Authorization")
+	identified := r.freshens == nil && (hasLines(r.RequestHeader, "Cookie") || hasLines(r.RequestHeader, "Authorization"))
 	contentType := firstLine(r.Header["Content-Type"])
 	switch {
 	case r.Status/100 == 3 && identified && redirectsPage(r.Path, firstLine(r.Header["Location"])):
