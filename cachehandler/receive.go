@@ -23,6 +23,10 @@ func (x *exchange) receive() step {
 	}
 	connection := x.r.Header["Connection"]
 	upgrade := httpguts.HeaderValuesContainsToken(connection, "upgrade")
+	if upgrade && offersHTTP2(x.r) {
+		delete(x.r.Header, "Upgrade")
+		upgrade = false
+	}
 	if connection != nil && !upgrade {
 		dropHopByHop(x.r, connection)
 	}
@@ -61,6 +65,14 @@ func (x *exchange) receive() step {
 		return x.passFor(why)
 	}
 	return stepLookup
+}
+
+// offersHTTP2 reports a request that would be answered over HTTP/2 as well, as clients
+// in Java send them all where there is no TLS. It may be answered as if it did not
+// (RFC 9110 §7.8), and no server is to take the offer any more (RFC 9113 §3.1).
+func offersHTTP2(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !hasContent(r) &&
+		len(r.Header["Upgrade"]) == 1 && strings.EqualFold(strings.TrimSpace(r.Header["Upgrade"][0]), "h2c")
 }
 
 // hasWhiteSpace reports a target that HTTP/1 could not carry, and that nobody
