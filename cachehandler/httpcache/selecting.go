@@ -7,13 +7,13 @@ import "strings"
 
 // selecting are request fields by which applications answer with a part of a page,
 // with data instead of it, with less than usual, or with an error. Those that forget
-// Vary would have one client's fragment stored for all. None is one that browsers
-// send with everything, so the page itself stays one for all of them.
-var selecting = setOf(ofTargets, ofFragments, ofHaste, ofNegotiation, ofCredentials)
+// Vary would have one client's fragment stored for all. None is one that all browsers
+// send with everything, so the page itself stays one for them.
+var selecting = setOf(ofTargets, ofFragments, ofHaste, ofNegotiation, ofCredentials, ofUserAgents)
 
 // ofPages are those of them by which nobody chooses another picture, recording, font or
-// style sheet. Views of the web in apps send X-Requested-With with everything, a library
-// of requests Content-Type, a browser that fetches ahead Sec-Purpose.
+// style sheet. Some libraries of requests send Content-Type with everything, or
+// X-Requested-With, a browser that fetches ahead Sec-Purpose.
 var ofPages = setOf(ofFragments, ofHaste, []string{"Content-Type"})
 
 // ofAsking say who asks. What an origin says is for everybody does not depend on it, as
@@ -59,13 +59,11 @@ var ofHaste = []string{"Purpose", "Sec-Purpose", "X-Moz", "X-Purpose"}
 // none of makes some refuse.
 var ofNegotiation = []string{
 	"A-Im", "Accept-Charset", "Accept-Datetime", "Accept-Features", "Accept-Version", "Api-Version",
-	"Content-Currency", "Content-Type", "Debug", "Device-Stock-Ua", "Force-Language", "Negotiate",
-	"Prefer", "Save-Data", "Store", "Translate", "X-Accept-Version", "X-Api-Version", "X-Bolt-Phone-Ua",
-	"X-Country", "X-Currency", "X-Debug", "X-Device", "X-Device-Type", "X-Device-User-Agent", "X-Lang",
-	"X-Language", "X-Locale", "X-Mobile-Ua", "X-Operamini-Phone-Ua", "X-Org-Id", "X-Organization-Id",
-	"X-Original-User-Agent", "X-Region", "X-Response-Format", "X-Site-Id", "X-Skyfire-Phone",
-	"X-Store-Id", "X-Subdomain", "X-Tenant", "X-Tenant-Id", "X-Theme", "X-Timezone",
-	"X-Ucbrowser-Device-Ua", "X-User-Agent", "X-Workspace-Id",
+	"Content-Currency", "Content-Type", "Debug", "Force-Language", "Negotiate", "Prefer", "Save-Data",
+	"Store", "Translate", "X-Accept-Version", "X-Api-Version", "X-Country", "X-Currency", "X-Debug",
+	"X-Device", "X-Device-Type", "X-Lang", "X-Language", "X-Locale", "X-Org-Id", "X-Organization-Id",
+	"X-Region", "X-Response-Format", "X-Site-Id", "X-Store-Id", "X-Subdomain", "X-Tenant", "X-Tenant-Id",
+	"X-Theme", "X-Timezone", "X-Workspace-Id",
 }
 
 // ofCredentials say who asks, beside Authorization and cookies.
@@ -76,6 +74,14 @@ var ofCredentials = []string{
 	"X-Authentication", "X-Authorization", "X-Gitlab-Token", "X-Jwt", "X-Jwt-Assertion", "X-Session",
 	"X-Session-Id", "X-Session-Token", "X-Shopify-Access-Token", "X-Token", "X-User", "X-User-Email",
 	"X-User-Id", "X-User-Token", "X-Username", "X-Vault-Token",
+}
+
+// ofUserAgents say what the client is where User-Agent says what stands between, such
+// as the compressing proxy of a browser, which sends them with everything. So they are
+// looked at only where User-Agent is.
+var ofUserAgents = []string{
+	"Device-Stock-Ua", "X-Bolt-Phone-Ua", "X-Device-User-Agent", "X-Mobile-Ua", "X-Operamini-Phone-Ua",
+	"X-Original-User-Agent", "X-Skyfire-Phone", "X-Ucbrowser-Device-Ua", "X-User-Agent",
 }
 
 // IsSelecting reports one of the selecting fields by its canonical name.

@@ -102,7 +102,7 @@ func (r *response) bySelection() Reason {
 	forOne := (content == classHTML || content == classJSON) && !r.forEverybody()
 	shared := r.indifference()
 	for name := range r.RequestHeader {
-		if selects(r.Method, r.RequestHeader, name) && !shared.to(name) || forOne && identifies(name) {
+		if selects(r.Method, r.RequestHeader, name, r.vary) && !shared.to(name) || forOne && identifies(name) {
 			r.variesOn(name)
 		}
 	}
@@ -152,18 +152,37 @@ func isFileType(contentType string) bool {
 	return mediaType == "text/css"
 }
 
-// selects reports a selecting field of a request: the type of content that there is
-// says what the content is.
-func selects(method string, request http.Header, name string) bool {
-	return selecting[name] && len(request[name]) > 0 &&
-		(name != "Content-Type" || method != http.MethodPost && method != methodQuery)
+// selects reports a selecting field of a request for what varies on other fields: the
+// type of content that there is says what the content is.
+func selects(method string, request http.Header, name string, vary []string) bool {
+	switch {
+	case !selecting[name] || len(request[name]) == 0:
+		return false
+	case name == "Content-Type":
+		return method != http.MethodPost && method != methodQuery
+	case name == "X-Requested-With":
+		return slices.ContainsFunc(request[name], func(value string) bool { return !isApp(value) })
+	}
+	return !slices.Contains(ofUserAgents, name) || containsName(vary, "User-Agent")
+}
+
+// isApp reports the name of an app, such as com.example.app: web views of Android send
+// it with everything, in a field in which scripts say that they ask.
+func isApp(value string) bool {
+	value = strings.ToLower(value)
+	for i := range len(value) {
+		if c := value[i]; c != '.' && c != '_' && !isAlphanumeric(c) {
+			return false
+		}
+	}
+	return strings.Contains(value, ".")
 }
 
 // AsksApart reports a request with a selecting field that s would vary on and does not:
 // what the origin answers to it, if only with a 304, says nothing about s.
 func AsksApart(method string, request http.Header, s *Stored) bool {
 	for name := range request {
-		if selects(method, request, name) && !containsName(s.Vary, name) && !s.indifference().to(name) {
+		if selects(method, request, name, s.Vary) && !containsName(s.Vary, name) && !s.indifference().to(name) {
 			return true
 		}
 	}
