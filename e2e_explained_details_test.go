@@ -56,7 +56,7 @@ func detailedOrigin(w http.ResponseWriter, r *http.Request) {
 	h.Set("ETag", `"v1"`)
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/dir/b"):
-		h.Set("Vary", "X-I, Accept-Language, X-Api-Key")
+		h.Set("Vary", "X-I, Accept-Language, X-Api-Key, Private-Token")
 	case strings.HasSuffix(r.URL.Path, "/skipped"):
 		h.Set("X-Debug", "1")
 	case strings.HasSuffix(r.URL.Path, "/equivalent"):
@@ -78,7 +78,7 @@ func TestExplainDetails(t *testing.T) {
 	})
 	s.get("/dir/a")
 	s.get("/dir/a", "Authorization", "Bearer hush")
-	s.get("/dir/b", "Accept-Language", "fr;q=0.9, de", "X-Api-Key", "hush")
+	s.get("/dir/b", "Accept-Language", "fr;q=0.9, de", "X-Api-Key", "hush", "Private-Token", "hush")
 	s.get("/skipped")
 	s.get("/equivalent?u=1")
 	s.get("/two/part", "Range", "bytes=0-4")
@@ -96,8 +96,9 @@ func TestExplainDetails(t *testing.T) {
 		{"4.3.1, what the origin would get", "/dir/a", []string{"header", "Cache-Control: no-cache", "header", "If-Range: x", "header", "X-Forwarded-Host: x"}, []string{
 			`"origin":{"method":"GET","fields":{"If-None-Match":["\"v1\""]},"without":["If-Range","X-Forwarded-Host"]}`, `"option":"request_directives"`,
 		}},
-		{"4.1, by meaning, ignored, secret", "/dir/b", []string{"header", "X-Api-Key: hush", "header", "Accept-Language: de, fr;q=0.9"}, []string{
+		{"4.1, by meaning, ignored, secret", "/dir/b", []string{"header", "X-Api-Key: hush", "header", "Private-Token: hush", "header", "Accept-Language: de, fr;q=0.9"}, []string{
 			`"matches":true,"option":"vary normalise"}`, `{"field":"X-I","stored":null,"request":null,"matches":true,"option":"vary ignore"}`, `{"field":"X-Api-Key","stored":"(there, not shown)"`,
+			`{"field":"Private-Token","stored":"(there, not shown)"`,
 		}},
 		{"pass memory", "/skipped", nil, []string{`"reason":"skip-store"`, `"option":"skip_store"`, `"passes_for":1`, "The last one, 0s ago: skip-store: "}},
 		{"the option that excludes it", "/bypassed", nil, []string{`"reason":"bypassed"`, `"option":"bypass"`, "It is matcher 1 of 1 that matches."}},

@@ -97,15 +97,15 @@ var shownFields = []string{
 	"Content-Type", "Date", "Etag", "Expires", "Last-Modified", "Vary",
 }
 
-// secretFields are request fields whose values are not shown.
-var secretFields = []string{"Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token"}
-
 const notShown = "(there, not shown)"
 
-// shown is a key without the values of secret fields of the request.
+// shown is a key without the request's credentials.
 func (x *exchange) shown(key string) string {
-	for _, name := range secretFields {
-		for _, value := range x.r.Header[name] {
+	for name, values := range x.r.Header {
+		if !httpcache.IsCredential(name) {
+			continue
+		}
+		for _, value := range values {
 			part := fmt.Sprintf("=%d:", len(value)) // as appendExtra writes it
 			key = strings.ReplaceAll(key, part+value, part+notShown)
 		}
@@ -122,14 +122,14 @@ func (x *exchange) compareVary(head *httpcache.Stored) []varied {
 		}
 		if f.StoredHas {
 			v.Stored = &f.Stored
-			if slices.Contains(secretFields, f.Name) {
+			if httpcache.IsCredential(f.Name) {
 				v.Stored = new(string)
 				*v.Stored = notShown
 			}
 		}
 		if f.RequestHas {
 			v.Request = &f.Request
-			if slices.Contains(secretFields, f.Name) {
+			if httpcache.IsCredential(f.Name) {
 				v.Request = new(string)
 				*v.Request = notShown
 			}

@@ -1,6 +1,9 @@
 package httpcache
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // This file names the request fields of selection.go: those by which applications are
 // known to choose what they answer.
@@ -97,6 +100,16 @@ var ofIdentities = [...]string{
 	"X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username", "X-Forwarded-User",
 	"X-Goog-Authenticated-User-", "X-Goog-Iap-", "X-Ms-Client-Principal", "X-Remote-User",
 	"X-Ssl-Client-", "X-Webauth-User",
+}
+
+// IsCredential reports a field, by its canonical name, that says who asks and is
+// nobody else's to see.
+func IsCredential(name string) bool {
+	switch name {
+	case "Authorization", "Cookie", "Proxy-Authorization":
+		return true
+	}
+	return slices.Contains(ofCredentials, name) || identifies(name)
 }
 
 func identifies(name string) bool {
