@@ -87,12 +87,12 @@ func isOddValue(value string) bool {
 	return slices.ContainsFunc(suspicious[:], func(p string) bool { return strings.Contains(value, p) })
 }
 
-// isForObjectStores reports a parameter of an object store's API. The one that
-// CloudFront adds to all requests is none.
+// isForObjectStores reports a parameter of an object store's API. What CloudFront, or a
+// proxy that lets people through, adds to all requests by such a name is none.
 func isForObjectStores(name string) bool {
 	for _, beginning := range [...]string{"X-Amz-", "X-Goog-", "X-Ms-", "X-Oss-", "X-Cos-"} {
 		if strings.HasPrefix(name, beginning) {
-			return name != "X-Amz-Cf-Id"
+			return name != "X-Amz-Cf-Id" && !identifies(name)
 		}
 	}
 	return false

@@ -98,7 +98,7 @@ var ofIdentities = [...]string{
 	"Ssl-Client-", "Tailscale-User-", "X-Amzn-Oidc-", "X-Auth-Request-", "X-Authenticated-",
 	"X-Authentik-", "X-Client-Cert", "X-Forwarded-Access-Token", "X-Forwarded-Client-Cert",
 	"X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username", "X-Forwarded-User",
-	"X-Goog-Authenticated-User-", "X-Goog-Iap-", "X-Ms-Client-Principal", "X-Remote-User",
+	"X-Goog-Authenticated-User-", "X-Goog-Iap-", "X-Ms-Client-Principal", "X-Ms-Token-", "X-Remote-User",
 	"X-Ssl-Client-", "X-Webauth-User",
 }
 

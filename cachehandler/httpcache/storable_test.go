@@ -379,6 +379,7 @@ func TestErrorsOfOddRequests(t *testing.T) {
 			"If-None-Match: W/\"x\"\nSec-Fetch-Mode: navigate\nPriority: u=0, i\nAccept: text/html,*/*;q=0.8", 400, Storable},
 		{"what a client says in words", "X-Test: Is it `odd' {or} not | 5^2 > 4?", 400, Storable},
 		{"what CloudFront says", "X-Amz-Cf-Id: x", 404, Storable},
+		{"what says whom a proxy let through", "X-Goog-Authenticated-User-Email: a\nX-Ms-Token-Aad-Id-Token: a", 404, Storable},
 		{"a refusal that a cookie may have made", "Cookie: a=b", 403, StatusNotCacheable},
 		{"an error that a cookie may have made", "Cookie: a=b", 400, StatusNotCacheable},
 		{"a failure that a cookie may have made", "Cookie: a=b", 500, StatusNotCacheable},
