@@ -8,21 +8,25 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 )
 
 // Bad input gets a correct answer or goes to the origin; never a panic (see
 // site.stop), a hang or another's bytes.
 
-// wireOrigin answers every request with raw bytes that depend on its target.
+// wireOrigin answers the n-th request for a path with the n-th of its answers, raw
+// bytes, the last of them again and again, and keeps the requests.
 type wireOrigin struct {
 	addr    string
-	answers map[string]string // by path
+	answers map[string][]string // by path
+
+	mu       sync.Mutex
+	requests map[string][]*http.Request
 }
 
-func startWireOrigin(t *testing.T, answers map[string]string) *wireOrigin {
-	o := &wireOrigin{answers: answers}
+func startWireOrigin(t *testing.T, answers map[string][]string) *wireOrigin {
+	o := &wireOrigin{answers: answers, requests: map[string][]*http.Request{}}
 	o.addr = acceptAll(t, o.serve)
 	return o
 }
@@ -53,7 +57,20 @@ func (o *wireOrigin) serve(conn net.Conn) {
 	if err != nil {
 		return
 	}
-	_, _ = io.WriteString(conn, o.answers[r.URL.Path])
+	o.mu.Lock()
+	answers, n := o.answers[r.URL.Path], len(o.requests[r.URL.Path])
+	o.requests[r.URL.Path] = append(o.requests[r.URL.Path], r)
+	o.mu.Unlock()
+	if len(answers) > 0 {
+		_, _ = io.WriteString(conn, answers[min(n, len(answers)-1)])
+	}
+}
+
+// asked are the requests for a path so far.
+func (o *wireOrigin) asked(path string) []*http.Request {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.requests[path]
 }
 
 // head begins an answer with lines of a header.
@@ -73,35 +90,35 @@ func repeat(n int, line func(i int) string) (lines []string) {
 func TestOddHeadsOfTheOrigin(t *testing.T) {
 	const fresh, body = "Cache-Control: max-age=60", "Content-Length: 5\r\n\r\nhello"
 	long := strings.Repeat("x", 100_000)
-	answers := map[string]string{
-		"/many-fields":          head(append(repeat(1000, func(i int) string { return fmt.Sprintf("X-%d: %d", i, i) }), fresh, body)...),
-		"/long-field":           head(fresh, "X-Long: "+long, body),
-		"/long-cache-control":   head("Cache-Control: max-age=60, "+long, body),
-		"/many-directives":      head("Cache-Control: "+strings.Repeat("max-age=60,", 10_000), body),
-		"/quotes":               head(`Cache-Control: max-age="60, no-store`, body),
-		"/commas":               head("Cache-Control: ,,,;;==,max-age=60,,=,=5", body),
-		"/huge-max-age":         head("Cache-Control: max-age=99999999999999999999999", body),
-		"/negative-max-age":     head("Cache-Control: max-age=-1", body),
-		"/empty-max-age":        head("Cache-Control: max-age=", body),
-		"/huge-age":             head(fresh, "Age: 99999999999999999999999", body),
-		"/negative-age":         head(fresh, "Age: -5", body),
-		"/words-for-age":        head(fresh, "Age: old, very", body),
-		"/garbage-dates":        head(fresh, "Date: then", "Expires: later", "Last-Modified: once", body),
-		"/date-of-year-0":       head(fresh, "Date: Sat, 01 Jan 0000 00:00:00 GMT", body),
-		"/future-last-modified": head("Last-Modified: Fri, 31 Dec 9999 23:59:59 GMT", body),
-		"/future-date":          head(fresh, "Date: Fri, 31 Dec 9999 23:59:59 GMT", body),
-		"/far-expires":          head("Expires: Fri, 31 Dec 9999 23:59:59 GMT", body),
-		"/huge-vary":            head(fresh, "Vary: "+strings.Join(repeat(5000, func(i int) string { return fmt.Sprintf("X-%d", i) }), ","), body),
-		"/vary-garbage":         head(fresh, "Vary: , ,@,\"x\",é", body),
-		"/etag-garbage":         head(fresh, "ETag: W/\"unfinished", body),
-		"/etag-empty":           head(fresh, "ETag: ", body),
-		"/cache-status-garbage": head(fresh, "Cache-Status: ;;;\"", body),
-		"/targeted-garbage":     head(fresh, "CDN-Cache-Control: \x80\xff", body),
-		"/content-range":        head(fresh, "Content-Range: bytes 0-4/5", body),
-		"/equal-lengths":        head(fresh, "Content-Length: 5", body),
-		"/length-and-chunked":   head(fresh, "Content-Length: 500", "Transfer-Encoding: chunked", "\r\n5\r\nhello\r\n0\r\n\r\n"),
-		"/chunk-extension":      head(fresh, "Transfer-Encoding: chunked", "\r\n5;name=value\r\nhello\r\n0\r\nX-Trailer: x\r\n\r\n"),
-		"/stale-directives":     head("Cache-Control: max-age=60, stale-while-revalidate=99999999999999999999, stale-if-error=-1", body),
+	answers := map[string][]string{
+		"/many-fields":          {head(append(repeat(1000, func(i int) string { return fmt.Sprintf("X-%d: %d", i, i) }), fresh, body)...)},
+		"/long-field":           {head(fresh, "X-Long: "+long, body)},
+		"/long-cache-control":   {head("Cache-Control: max-age=60, "+long, body)},
+		"/many-directives":      {head("Cache-Control: "+strings.Repeat("max-age=60,", 10_000), body)},
+		"/quotes":               {head(`Cache-Control: max-age="60, no-store`, body)},
+		"/commas":               {head("Cache-Control: ,,,;;==,max-age=60,,=,=5", body)},
+		"/huge-max-age":         {head("Cache-Control: max-age=99999999999999999999999", body)},
+		"/negative-max-age":     {head("Cache-Control: max-age=-1", body)},
+		"/empty-max-age":        {head("Cache-Control: max-age=", body)},
+		"/huge-age":             {head(fresh, "Age: 99999999999999999999999", body)},
+		"/negative-age":         {head(fresh, "Age: -5", body)},
+		"/words-for-age":        {head(fresh, "Age: old, very", body)},
+		"/garbage-dates":        {head(fresh, "Date: then", "Expires: later", "Last-Modified: once", body)},
+		"/date-of-year-0":       {head(fresh, "Date: Sat, 01 Jan 0000 00:00:00 GMT", body)},
+		"/future-last-modified": {head("Last-Modified: Fri, 31 Dec 9999 23:59:59 GMT", body)},
+		"/future-date":          {head(fresh, "Date: Fri, 31 Dec 9999 23:59:59 GMT", body)},
+		"/far-expires":          {head("Expires: Fri, 31 Dec 9999 23:59:59 GMT", body)},
+		"/huge-vary":            {head(fresh, "Vary: "+strings.Join(repeat(5000, func(i int) string { return fmt.Sprintf("X-%d", i) }), ","), body)},
+		"/vary-garbage":         {head(fresh, "Vary: , ,@,\"x\",é", body)},
+		"/etag-garbage":         {head(fresh, "ETag: W/\"unfinished", body)},
+		"/etag-empty":           {head(fresh, "ETag: ", body)},
+		"/cache-status-garbage": {head(fresh, "Cache-Status: ;;;\"", body)},
+		"/targeted-garbage":     {head(fresh, "CDN-Cache-Control: \x80\xff", body)},
+		"/content-range":        {head(fresh, "Content-Range: bytes 0-4/5", body)},
+		"/equal-lengths":        {head(fresh, "Content-Length: 5", body)},
+		"/length-and-chunked":   {head(fresh, "Content-Length: 500", "Transfer-Encoding: chunked", "\r\n5\r\nhello\r\n0\r\n\r\n")},
+		"/chunk-extension":      {head(fresh, "Transfer-Encoding: chunked", "\r\n5;name=value\r\nhello\r\n0\r\nX-Trailer: x\r\n\r\n")},
+		"/stale-directives":     {head("Cache-Control: max-age=60, stale-while-revalidate=99999999999999999999, stale-if-error=-1", body)},
 	}
 	origin := startWireOrigin(t, answers)
 	s := startSite(t, origin.addr, siteConfig{})
@@ -120,21 +137,21 @@ func TestOddHeadsOfTheOrigin(t *testing.T) {
 // transfer, never an answer that looks complete, and never a hit.
 func TestBrokenAnswersOfTheOrigin(t *testing.T) {
 	const fresh = "Cache-Control: max-age=60"
-	answers := map[string]string{
-		"/short":            head(fresh, "Content-Length: 500", "\r\nhello"),
-		"/no-body":          head(fresh, "Content-Length: 5", "\r\n"),
-		"/two-lengths":      head(fresh, "Content-Length: 5", "Content-Length: 6", "\r\nhello!"),
-		"/negative-length":  head(fresh, "Content-Length: -5", "\r\nhello"),
-		"/words-for-length": head(fresh, "Content-Length: five", "\r\nhello"),
-		"/no-last-chunk":    head(fresh, "Transfer-Encoding: chunked", "\r\n5\r\nhello\r\n"),
-		"/bad-chunk":        head(fresh, "Transfer-Encoding: chunked", "\r\n5\r\nhello\r\nxyz\r\n"),
-		"/huge-chunk":       head(fresh, "Transfer-Encoding: chunked", "\r\nffffffffffffffffff\r\nhello"),
-		"/unknown-coding":   head(fresh, "Transfer-Encoding: zstd", "\r\nhello"),
-		"/no-status":        "HELLO\r\n\r\nhello",
-		"/bad-status":       "HTTP/1.1 99 Low\r\n\r\nhello",
-		"/unfinished-head":  "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nX-",
-		"/nul-in-field":     head(fresh, "X-Nul: a\x00b", "Content-Length: 5", "\r\nhello"),
-		"/nothing":          "",
+	answers := map[string][]string{
+		"/short":            {head(fresh, "Content-Length: 500", "\r\nhello")},
+		"/no-body":          {head(fresh, "Content-Length: 5", "\r\n")},
+		"/two-lengths":      {head(fresh, "Content-Length: 5", "Content-Length: 6", "\r\nhello!")},
+		"/negative-length":  {head(fresh, "Content-Length: -5", "\r\nhello")},
+		"/words-for-length": {head(fresh, "Content-Length: five", "\r\nhello")},
+		"/no-last-chunk":    {head(fresh, "Transfer-Encoding: chunked", "\r\n5\r\nhello\r\n")},
+		"/bad-chunk":        {head(fresh, "Transfer-Encoding: chunked", "\r\n5\r\nhello\r\nxyz\r\n")},
+		"/huge-chunk":       {head(fresh, "Transfer-Encoding: chunked", "\r\nffffffffffffffffff\r\nhello")},
+		"/unknown-coding":   {head(fresh, "Transfer-Encoding: zstd", "\r\nhello")},
+		"/no-status":        {"HELLO\r\n\r\nhello"},
+		"/bad-status":       {"HTTP/1.1 99 Low\r\n\r\nhello"},
+		"/unfinished-head":  {"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nX-"},
+		"/nul-in-field":     {head(fresh, "X-Nul: a\x00b", "Content-Length: 5", "\r\nhello")},
+		"/nothing":          {""},
 	}
 	origin := startWireOrigin(t, answers)
 	s := startSite(t, origin.addr, siteConfig{})
@@ -243,15 +260,8 @@ func (s *site) speak(text string) string {
 }
 
 func (s *site) speakOnce(text string) string {
-	conn, err := net.Dial("tcp", s.vars["$HTTP"])
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	conn := s.dial(text)
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	if _, err := io.WriteString(conn, text); err != nil {
-		s.t.Fatal(err)
-	}
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		return "no answer: " + err.Error()

@@ -173,7 +173,7 @@ func TestClausesOfRequests(t *testing.T) {
 	for i, row := range rows {
 		answers[fmt.Sprintf("/%d", i)] = []string{message(stored[row.path]...), message("Cache-Control: no-store", "| new")}
 	}
-	origin := startClauseOrigin(t, answers)
+	origin := startWireOrigin(t, answers)
 	s := startSite(t, origin.addr, siteConfig{})
 	for i, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -205,7 +205,7 @@ func TestClausesOfRequests(t *testing.T) {
 // RFC 9110 §4.2.3, RFC 9112 §3.2.2: spellings of one target are one for the cache, so that
 // an unsafe method invalidates what is stored for any of them (RFC 9111 §4.4).
 func TestClausesOfTargets(t *testing.T) {
-	origin := startClauseOrigin(t, map[string][]string{"/": {message("Cache-Control: max-age=600")}})
+	origin := startWireOrigin(t, map[string][]string{"/": {message("Cache-Control: max-age=600")}})
 	s := startSite(t, origin.addr, siteConfig{})
 	for _, target := range []string{
 		"/ HTTP/1.1\r\nHost: site.test", "/ HTTP/1.0\r\nHost: SITE.test:80", "/ HTTP/1.1\r\nHost: site.test:",

@@ -4,11 +4,9 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -16,44 +14,6 @@ import (
 // Clauses of RFC 9111, 9110 and 9112 with input as odd as their grammars and their
 // sentences on error handling allow, over bare connections on both sides: no
 // library tidies up what is sent. docs/clauses.md names the rows.
-
-// clauseOrigin answers the n-th request for a path with the n-th of its answers,
-// the last of them again and again, and keeps the requests.
-type clauseOrigin struct {
-	addr    string
-	answers map[string][]string
-
-	mu       sync.Mutex
-	requests map[string][]*http.Request
-}
-
-func startClauseOrigin(t *testing.T, answers map[string][]string) *clauseOrigin {
-	o := &clauseOrigin{answers: answers, requests: map[string][]*http.Request{}}
-	o.addr = acceptAll(t, o.serve)
-	return o
-}
-
-func (o *clauseOrigin) serve(conn net.Conn) {
-	defer conn.Close()
-	r, err := http.ReadRequest(bufio.NewReader(conn))
-	if err != nil {
-		return
-	}
-	o.mu.Lock()
-	answers, n := o.answers[r.URL.Path], len(o.requests[r.URL.Path])
-	o.requests[r.URL.Path] = append(o.requests[r.URL.Path], r)
-	o.mu.Unlock()
-	if len(answers) > 0 {
-		_, _ = io.WriteString(conn, answers[min(n, len(answers)-1)])
-	}
-}
-
-// asked are the requests for a path so far.
-func (o *clauseOrigin) asked(path string) []*http.Request {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.requests[path]
-}
 
 // message is a 200 with lines of a header and a body, as an origin writes it that
 // closes the connection. A line that is a status goes in the place of 200, and "|" is
@@ -94,16 +54,6 @@ func asctime(d time.Duration) string {
 // exchangeRaw sends a request and returns the answer to it.
 func (s *site) exchangeRaw(method, path string, fields ...string) (*http.Response, string) {
 	s.t.Helper()
-	response, body, err := s.tryRaw(method, path, fields...)
-	if err != nil {
-		s.t.Errorf("%s %s: %v", method, path, err)
-	}
-	return response, body
-}
-
-// tryRaw is exchangeRaw for an answer that may break off.
-func (s *site) tryRaw(method, path string, fields ...string) (*http.Response, string, error) {
-	s.t.Helper()
 	conn := s.dial(method + " " + path + " HTTP/1.1\r\nHost: site.test\r\n" + strings.Join(append(fields, "Connection: close"), "\r\n") + "\r\n\r\n")
 	defer conn.Close()
 	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
@@ -111,7 +61,10 @@ func (s *site) tryRaw(method, path string, fields ...string) (*http.Response, st
 		s.t.Fatalf("%s %s: %v", method, path, err)
 	}
 	body, err := io.ReadAll(response.Body)
-	return response, string(body), err
+	if err != nil {
+		s.t.Errorf("%s %s: %v", method, path, err)
+	}
+	return response, string(body)
 }
 
 // What becomes of a response: hit is reuse without asking, valid is reuse after
@@ -255,7 +208,7 @@ func TestClausesOfResponses(t *testing.T) {
 			answers[path] = []string{message(row.lines...), message("X-Second: yes", "Cache-Control: no-store")}
 		}
 	}
-	origin := startClauseOrigin(t, answers)
+	origin := startWireOrigin(t, answers)
 	s := startSite(t, origin.addr, siteConfig{})
 	for i, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -294,7 +247,7 @@ func TestClausesOfStatuses(t *testing.T) {
 		answers[fmt.Sprintf("/explicit/%d", status)] = []string{message(line, "Cache-Control: max-age=60", text)}
 		answers[fmt.Sprintf("/understood/%d", status)] = []string{message(line, "Cache-Control: max-age=60, no-store, must-understand", text)}
 	}
-	origin := startClauseOrigin(t, answers)
+	origin := startWireOrigin(t, answers)
 	s := startSite(t, origin.addr, siteConfig{})
 	// RFC 9110 §15.1, and 451 of RFC 7725 §3. A 206 that was not asked for is not stored.
 	heuristic := "200 203 204 300 301 308 404 405 410 414 451 501"

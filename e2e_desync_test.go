@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // byteOrigin keeps every byte it gets, and answers each request.
@@ -193,15 +192,8 @@ func (s *site) desync(request string) string {
 // converse sends text and reads answers until the server closes; the client does
 // not close first, which would cancel what it asked for.
 func (s *site) converse(text string) (statuses []string) {
-	conn, err := net.Dial("tcp", s.vars["$HTTP"])
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	conn := s.dial(text)
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	if _, err := io.WriteString(conn, text); err != nil {
-		s.t.Fatal(err)
-	}
 	for r := bufio.NewReader(conn); ; {
 		response, err := http.ReadResponse(r, nil)
 		if err != nil {

@@ -1,7 +1,6 @@
 package portico_test
 
 import (
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -10,8 +9,8 @@ import (
 // RFC 9110 §6.6.1: an answer without Date gets that of its receipt. It does not
 // move with every hit, or Age would be counted twice by the next cache.
 func TestDateOfAnUndatedAnswer(t *testing.T) {
-	origin := startWireOrigin(t, map[string]string{
-		"/a": head("Cache-Control: max-age=60", "Content-Length: 5", "\r\nhello"),
+	origin := startWireOrigin(t, map[string][]string{
+		"/a": {head("Cache-Control: max-age=60", "Content-Length: 5", "\r\nhello")},
 	})
 	s := startSite(t, origin.addr, siteConfig{})
 	s.get("/a")
@@ -37,14 +36,14 @@ func TestDateOfAnUndatedAnswer(t *testing.T) {
 // RFC 9211 §2.7, RFC 9651 §3.3.3: the key in Cache-Status is a String, whatever
 // bytes a client puts into its request.
 func TestKeyInCacheStatusIsAString(t *testing.T) {
-	origin := startWireOrigin(t, map[string]string{
-		"/a": head("Cache-Control: max-age=60", "Content-Length: 5", "\r\nhello"),
+	origin := startWireOrigin(t, map[string][]string{
+		"/a": {head("Cache-Control: max-age=60", "Content-Length: 5", "\r\nhello")},
 	})
 	s := startSite(t, origin.addr, siteConfig{http: "response_cache {\nstatus_header full\nkey {\nheader X-Key\n}\n}\nreverse_proxy $ORIGIN"})
 	for _, query := range []string{"\xc3\xa9", "%00", `"`, `\`, "a,b;c=d", `", Portico; hit`} {
 		request := "GET /a?" + strings.ReplaceAll(query, " ", "%20") + " HTTP/1.1\r\nHost: site.test\r\nX-Key: \xff" + query + "\r\nConnection: close\r\n\r\n"
 		for range 2 {
-			status := cacheStatusOf(t, s, request)
+			status := s.cacheStatusOf(request)
 			if err := (facts{"s": status}).check(`s ~ ^Portico; [a-z0-9;= -]+; key="([ !#-\[\]-~]|\\["\\])*"$`); err != nil {
 				t.Errorf("query %q: %v", query, err)
 			}
@@ -53,17 +52,10 @@ func TestKeyInCacheStatusIsAString(t *testing.T) {
 }
 
 // cacheStatusOf sends raw bytes and returns the value of Cache-Status.
-func cacheStatusOf(t *testing.T, s *site, request string) string {
-	t.Helper()
-	conn, err := net.Dial("tcp", s.vars["$HTTP"])
-	if err != nil {
-		t.Fatal(err)
-	}
+func (s *site) cacheStatusOf(request string) string {
+	s.t.Helper()
+	conn := s.dial(request)
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	if _, err := conn.Write([]byte(request)); err != nil {
-		t.Fatal(err)
-	}
 	var answer strings.Builder
 	for buf := make([]byte, 4096); !strings.Contains(answer.String(), "\r\n\r\n"); {
 		n, err := conn.Read(buf)
@@ -80,8 +72,8 @@ func cacheStatusOf(t *testing.T, s *site, request string) string {
 // HTTP/2 clients get what HTTP/1.1 clients do, from the same store.
 func TestHTTP2SharesTheStore(t *testing.T) {
 	body := pattern(0, 100_000)
-	origin := startWireOrigin(t, map[string]string{
-		"/a": head("Cache-Control: max-age=60", "Content-Length: 100000", "\r\n"+string(body)),
+	origin := startWireOrigin(t, map[string][]string{
+		"/a": {head("Cache-Control: max-age=60", "Content-Length: 100000", "\r\n"+string(body))},
 	})
 	s := startSite(t, origin.addr, siteConfig{global: "servers {\nprotocols h1 h2 h2c\n}"})
 	s.get("/a")

@@ -83,7 +83,7 @@ func (d dice) request(s *site) *http.Request {
 		{15, "Range", []string{"bytes=0-9", "bytes=10-19", "bytes=5-14", "bytes=-5", "bytes=20-", "bytes=0-1,3-4", "bytes=1000-", "bytes=0-", "items=1-2", "bytes=x"}},
 		{4, "If-Range", []string{`"v1"`, `"v2"`, `W/"v1"`}},
 		{8, "If-None-Match", []string{`"v1"`, `"v2"`, `W/"v1", "v3"`, "*"}},
-		{5, "If-Modified-Since", []string{httpDate(-time.Hour), httpDate(-48 * time.Hour), "x"}},
+		{5, "If-Modified-Since", []string{imf(-time.Hour), imf(-48 * time.Hour), "x"}},
 		{2, "If-Match", []string{`"v1"`}},
 		{15, "X-K", []string{"1", "2", "1, 2", "2,1"}},
 		{5, "X-P", []string{"1"}},
@@ -98,8 +98,6 @@ func (d dice) request(s *site) *http.Request {
 	r.Header["User-Agent"] = nil
 	return r
 }
-
-func httpDate(ago time.Duration) string { return time.Now().Add(ago).UTC().Format(http.TimeFormat) }
 
 // plan is how the origin answers, until there is another.
 type plan struct {
@@ -128,10 +126,10 @@ func (d dice) plan() *plan {
 	add(6, d.one("X-CC", "CDN-Cache-Control", "Surrogate-Control"), "max-age=60", "max-age=1000", "no-store", "private", "max-age=60+1000")
 	add(3, "X-Accel-Expires", "60", "0", "x")
 	add(20, "Age", "20", "20", "100", "5000")
-	add(4, "Date", httpDate(-100*time.Second), "x")
-	add(12, "Expires", httpDate(time.Hour), httpDate(-time.Hour), "0")
+	add(4, "Date", imf(-100*time.Second), "x")
+	add(12, "Expires", imf(time.Hour), imf(-time.Hour), "0")
 	add(55, "ETag", `"v1"`, `"v1"`, `"v2"`, `W/"v1"`)
-	add(35, "Last-Modified", httpDate(-24*time.Hour), httpDate(-100*time.Hour), httpDate(-time.Second), "x")
+	add(35, "Last-Modified", imf(-24*time.Hour), imf(-100*time.Hour), imf(-time.Second), "x")
 	add(30, "Vary", "Accept-Encoding", "Accept-Language", "X-K", "X-K, Accept-Language", "Cookie", "*", "Authorization", "Origin")
 	add(8, "Set-Cookie", "a=b")
 	add(70, "Content-Type", "text/html", "text/css", "text/event-stream")
