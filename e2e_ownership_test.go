@@ -110,36 +110,66 @@ func TestOwnership(t *testing.T) {
 	wg.Wait()
 }
 
+// ownedWay is one of the ways to ask for a page.
+type ownedWay struct {
+	method   string
+	from, to int    // of the range; to is -1 for none
+	field    string // of the request, if not of the range
+	leaves   bool   // the client, in the middle
+}
+
+func anyWay(owner string, random *rand.Rand) ownedWay {
+	way := ownedWay{method: http.MethodGet, to: -1}
+	switch random.IntN(8) {
+	case 0:
+		way.method = http.MethodHead
+	case 1:
+		way.field = "Cache-Control: no-cache"
+	case 2:
+		way.from = random.IntN(2000)
+		way.to = way.from + 15 + random.IntN(500)
+		way.field = fmt.Sprintf("Range: bytes=%d-%d", way.from, way.to)
+	case 3:
+		way.field = `If-None-Match: "` + owner + `"`
+	case 4:
+		way.field = "Cache-Control: max-stale"
+	case 5:
+		way.leaves = true
+	}
+	return way
+}
+
+// request is one by which the origin knows the owner.
+func (p *ownedPage) request(ctx context.Context, s *site, way ownedWay, owner string) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, way.method, s.url(p.path), nil)
+	if err != nil {
+		return nil, err
+	}
+	if name, value, ok := strings.Cut(way.field, ": "); ok {
+		r.Header.Set(name, value)
+	}
+	switch {
+	case owner == "nobody":
+	case p.knows == "Cookie":
+		r.Header.Set("Cookie", "id="+owner)
+	case p.knows == "Authorization":
+		r.Header.Set("Authorization", "Bearer "+owner)
+	case p.knows == "Origin":
+		r.Header.Set("Origin", "https://"+owner+".test")
+	default:
+		r.Header.Set(p.knows, owner+".test")
+	}
+	return r, nil
+}
+
 // askOwned asks for a page in one of the ways, and says what was not the owner's.
 func (s *site) askOwned(ctx context.Context, page *ownedPage, owner string, random *rand.Rand) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	method, from, to := http.MethodGet, 0, -1
-	way := random.IntN(8)
-	if way == 0 {
-		method = http.MethodHead
-	}
-	r, err := http.NewRequestWithContext(ctx, method, s.url(page.path), nil)
+	way := anyWay(owner, random)
+	r, err := page.request(ctx, s, way, owner)
 	if err != nil {
 		return err
-	}
-	if owner != "nobody" {
-		r.Header.Set(page.knows, map[string]string{"Cookie": "id=" + owner, "Authorization": "Bearer " + owner, "Origin": "https://" + owner + ".test"}[page.knows])
-		if r.Header.Get(page.knows) == "" {
-			r.Header.Set(page.knows, owner+".test")
-		}
-	}
-	switch way {
-	case 1:
-		r.Header.Set("Cache-Control", "no-cache")
-	case 2:
-		from = random.IntN(2000)
-		to = from + 15 + random.IntN(500)
-		r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, to))
-	case 3:
-		r.Header.Set("If-None-Match", `"`+owner+`"`)
-	case 4:
-		r.Header.Set("Cache-Control", "max-stale")
 	}
 	response, err := s.client.Do(r)
 	if err != nil {
@@ -153,7 +183,7 @@ func (s *site) askOwned(ctx context.Context, page *ownedPage, owner string, rand
 			}
 		}
 	}
-	if way == 5 { // leaves in the middle
+	if way.leaves {
 		_, _ = io.ReadFull(response.Body, make([]byte, 100))
 		return nil
 	}
@@ -162,16 +192,21 @@ func (s *site) askOwned(ctx context.Context, page *ownedPage, owner string, rand
 		return err
 	}
 	for _, whose := range []string{owner, "nobody"} { // what is given to nobody in particular is everybody's
-		want := page.content(whose)
-		switch {
-		case response.StatusCode == http.StatusNotModified || method == http.MethodHead:
-			want = ""
-		case response.StatusCode == http.StatusPartialContent && to >= 0:
-			want = want[from : to+1]
-		}
-		if string(body) == want {
+		if string(body) == page.part(whose, way, response.StatusCode) {
 			return nil
 		}
 	}
 	return fmt.Errorf("%d %s: %d bytes that begin with %.32q", response.StatusCode, response.Header.Get("Cache-Status"), len(body), body)
+}
+
+// part is what of the content comes with a status.
+func (p *ownedPage) part(owner string, way ownedWay, status int) string {
+	content := p.content(owner)
+	switch {
+	case status == http.StatusNotModified || way.method == http.MethodHead:
+		return ""
+	case status == http.StatusPartialContent && way.to >= 0:
+		return content[way.from : way.to+1]
+	}
+	return content
 }
