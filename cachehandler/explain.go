@@ -254,11 +254,7 @@ func (x *exchange) lastRefusal(why httpcache.Reason) string {
 	if !ok || age >= passFor {
 		last, age, _ = x.h.cache.passes.recall(x.key, c|outgrown, x.now)
 	}
-	section := ""
-	if last.Section() != "" {
-		section = " (" + last.Section() + ")"
-	}
-	return fmt.Sprintf("The last one, %v ago: %v: %s%s", age, last, last.Text(), section)
+	return fmt.Sprintf("The last one, %v ago: %v: %s%s", age, last, last.Text(), inBrackets(last.Section()))
 }
 
 // collapsed says how the request would share a fetch.
@@ -273,8 +269,9 @@ func (v *verdict) collapsed(x *exchange) {
 	case x.h.policy.WantsNewer(x.r.Header):
 		v.say("collapse", httpcache.RequestNoCache, "It shares only a fetch that begins after it came.")
 	default:
-		v.say("collapse", httpcache.Collapsed, "It may wait for a fetch that is on its way.")
-		v.Then += " It may wait for a fetch that is on its way."
+		const may = "It may wait for a fetch that is on its way."
+		v.say("collapse", httpcache.Collapsed, may)
+		v.Then += " " + may
 	}
 }
 
@@ -350,13 +347,12 @@ func (v *verdict) describe(x *exchange, objects []*store.Object) {
 
 // withEquivalents adds what is stored for URIs that are equivalent.
 func (x *exchange) withEquivalents(objects []*store.Object) []*store.Object {
-	if x.key == nil || x.query != nil || x.h.Key.noSearch {
+	if x.key == nil || !x.hasEquivalents() {
 		return objects
 	}
 	all := slices.Clone(objects)
 	for _, e := range x.h.cache.equivalents(x.key, x.ends) {
-		others, err := x.get(e.key)
-		others = after(others, x.h.cache.invalidated.since(e.key, e.ends))
+		others, err := x.get(e.key, e.ends)
 		if err == nil && len(others) > 0 && !slices.Contains(all, others[0]) {
 			all = append(all, others...)
 		}

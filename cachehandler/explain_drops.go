@@ -86,7 +86,7 @@ func (x *exchange) sameURIs() (uris []sameURI) {
 		uris = append(uris, sameURI{string(key), timeIn(x.h.cache.invalidated.slot(key))})
 	}
 	add(x.key[:x.ends.query])
-	if x.query == nil && !x.h.Key.noSearch {
+	if x.hasEquivalents() {
 		for _, e := range x.h.cache.equivalents(x.key, x.ends) {
 			add(e.key[:e.ends.query])
 		}

@@ -160,21 +160,18 @@ func (c *cache) equivalents(key []byte, ends keyEnds) (all []equivalent) {
 // find returns the objects under the request's key and the one the request
 // selects, of these and of those for equivalent URIs.
 func (x *exchange) find() (objects []*store.Object, selected *store.Object, err error) {
-	c := x.h.cache
-	if objects, err = x.get(x.key); err != nil {
+	if objects, err = x.get(x.key, x.ends); err != nil {
 		return nil, nil, err
 	}
-	objects = after(objects, c.invalidated.since(x.key, x.ends))
 	selected = x.selectFrom(objects)
-	if !c.variations.some.Load() || x.query != nil || x.h.Key.noSearch {
+	if !x.hasEquivalents() {
 		return objects, selected, nil
 	}
-	for _, e := range c.equivalents(x.key, x.ends) {
-		others, err := x.get(e.key)
+	for _, e := range x.h.cache.equivalents(x.key, x.ends) {
+		others, err := x.get(e.key, e.ends)
 		if err != nil {
 			return nil, nil, err
 		}
-		others = after(others, c.invalidated.since(e.key, e.ends))
 		if o := x.selectFrom(others); o != nil && (selected == nil || moreRecent(o, selected)) {
 			selected = o
 		}
@@ -185,12 +182,20 @@ func (x *exchange) find() (objects []*store.Object, selected *store.Object, err 
 	return objects, selected, nil
 }
 
-// get looks at what is under a key, which is a use of it unless nobody asked.
-func (x *exchange) get(key []byte) ([]*store.Object, error) {
+// hasEquivalents reports a request that responses for other URIs may answer.
+func (x *exchange) hasEquivalents() bool {
+	return x.h.cache.variations.some.Load() && x.query == nil && !x.h.Key.noSearch
+}
+
+// get looks at what is under a key and was not invalidated, which is a use of it unless
+// nobody asked.
+func (x *exchange) get(key []byte, ends keyEnds) (objects []*store.Object, err error) {
 	if x.dry {
-		return x.h.cache.tier.Peek(x.r.Context(), key)
+		objects, err = x.h.cache.tier.Peek(x.r.Context(), key)
+	} else {
+		objects, err = x.h.cache.tier.Get(x.r.Context(), key)
 	}
-	return x.h.cache.tier.Get(x.r.Context(), key)
+	return after(objects, x.h.cache.invalidated.since(key, ends)), err
 }
 
 // after are the objects whose responses came after a time; zero is none.
