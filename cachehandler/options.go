@@ -16,8 +16,9 @@ import (
 // Lifetime is how long responses of some statuses are fresh.
 type Lifetime struct {
 	// The statuses it is for; a single digit stands for the class, such as 4
-	// for 4xx, but for 400, 401 and 403, which have to be named. Default: those that HTTP calls cacheable by default (RFC 9110
-	// §15.1) and those the origin gave a lifetime.
+	// for 4xx, but for 400, 401 and 403, which have to be named. Default: those
+	// that HTTP calls cacheable by default (RFC 9110 §15.1) and those the origin
+	// gave a lifetime.
 	Status []int `json:"status,omitempty"`
 
 	// The lifetime. Default: 0, which is stale at once.

@@ -10,8 +10,8 @@ import (
 
 // Validate sets the conditional fields that validate s on the request to the
 // origin, replacing the client's own (§4.3.1), and takes Range away: what comes
-// is to be whole, unless the caller then asks for less. It reports false, and sets nothing, if s has no validator
-// that the origin understands.
+// is to be whole, unless the caller then asks for less. It reports false, and sets
+// nothing, if s has no validator that the origin understands.
 func (s *Stored) Validate(request http.Header) bool {
 	if s.ETag == "" && s.LastModified.IsZero() || s.Is(Unmatched) {
 		return false

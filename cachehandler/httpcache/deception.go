@@ -17,8 +17,8 @@ const (
 	classOther contentClass = iota
 	classHTML
 	classJSON
-	classText // txt, xml, maps and the like: neither page nor picture
-	classData // what is neither of these, nor a picture, script or style sheet: XML, tables, forms
+	classText // plain text and Markdown; as an extension also xml, maps and the like
+	classData // XML, tables, forms: what no extension is taken for
 	classAsset
 )
 

@@ -35,8 +35,9 @@ func Freshen(s *Stored, x *Exchange, p *Policy) (fresh *Stored, why Reason, ok b
 }
 
 // FreshenHead is Freshen for a 200 to HEAD. length is that of the content that is
-// stored, or stored a part of, which need not have been announced; -1 is not known. If ok is false, s is no longer
-// what a GET would bring (or may no longer be stored) and is to be considered stale.
+// stored, or stored a part of, which need not have been announced; -1 is not known. If ok
+// is false, s is no longer what a GET would bring (or may no longer be stored) and is to be
+// considered stale.
 func FreshenHead(s *Stored, length int64, x *Exchange, p *Policy) (fresh *Stored, why Reason, ok bool) {
 	switch {
 	case x.Status != http.StatusOK || s.Status != http.StatusOK && s.Part == nil,

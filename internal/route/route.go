@@ -4,8 +4,8 @@
 // It walks the routes of a server as Caddy does, matchers, groups and terminal
 // routes included, but calls no handler: it does itself what those do to a request
 // that only change it (rewrite, request_header, vars, map), ends where one answers
-// (respond, error, reverse_proxy, file_server), and takes all others to hand the request on as it
-// is. It says which they were, since some may not.
+// (respond, error, reverse_proxy, file_server), and takes all others to hand the
+// request on as it is. It says which they were, since some may not.
 package route
 
 import (
