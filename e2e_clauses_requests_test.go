@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// storedForClauses are the responses that requestClauses ask for: all
-// are stored when the row's request comes.
+// storedForClauses are the responses that requestClauses ask for: all are stored
+// when the row's request comes.
 func storedForClauses() map[string][]string {
 	const digits = "| 0123456789"
 	hour := "Last-Modified: " + imf(-time.Hour)

@@ -17,7 +17,7 @@ const (
 	classOther contentClass = iota
 	classHTML
 	classJSON
-	classText // plain text and Markdown; as an extension also xml, maps and the like
+	classText // plain text and Markdown; as an extension also xml, csv, rss and the like
 	classData // XML, tables, forms: what no extension is taken for
 	classAsset
 )
@@ -71,8 +71,8 @@ func isDisguised(path, contentType string) bool {
 	return false
 }
 
-// isPicture reports extensions of pictures, recordings and fonts: their content is
-// no text, svg and playlists aside.
+// isPicture reports extensions of pictures, recordings, fonts and the like: their
+// content is no text, svg and playlists aside.
 func isPicture(ext string) bool {
 	switch ext {
 	case "png", "jpg", "jpeg", "gif", "ico", "webp", "avif", "bmp", "tif", "tiff", "jxl", "heic",

@@ -1,6 +1,9 @@
 package httpcache
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestMismatchesType(t *testing.T) {
 	tests := []struct {
@@ -105,5 +108,78 @@ func TestLeadsElsewhere(t *testing.T) {
 		if got := leadsElsewhere(path); got != want {
 			t.Errorf("leadsElsewhere(%q) = %v", path, got)
 		}
+	}
+}
+
+func TestCacheDeception(t *testing.T) {
+	const page = "Content-Type: text/html; charset=utf-8\n"
+	tests := []struct {
+		name, path string
+		status     int
+		response   string
+		want       Reason
+	}{
+		{"a page as a style sheet", "/account/x.css", 200, fresh + page, TypeMismatch},
+		{"a style sheet", "/x.css", 200, fresh + "Content-Type: text/css", Storable},
+		{"a page", "/account", 200, fresh + page, Storable},
+		{"the origin says it is for all", "/x.css", 200, "Cache-Control: public, max-age=60\n" + page, Storable},
+		{"the origin says so with s-maxage", "/x.css", 200, "Cache-Control: s-maxage=60\n" + page, Storable},
+		{"an error page is a page", "/x.css", 404, fresh + page, Storable},
+		{"the path is not known", "", 200, fresh + page, Storable},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			x := get(tt.status, tt.response)
+			x.Path = tt.path
+			if _, got := Store(x, &Policy{}); got != tt.want {
+				t.Errorf("Store = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// A path that two parsers read differently makes a lifetime doubtful, but only
+// where there is somebody to be confused with another.
+func TestStoreUnderAmbiguousPath(t *testing.T) {
+	override := Policy{TTLOverride: []Lifetime{{nil, time.Minute}}}
+	tests := []struct {
+		name, path string
+		policy     Policy
+		request    string
+		response   string
+		want       Reason
+	}{
+		{"a plain path", "/static/a", override, "Cookie: a=b", "", Storable},
+		{"another way to spell letters", "/static/%61", override, "Cookie: a=b", "", Storable},
+		{"encoded slash", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded slash, explicit lifetime", "/account%2Fstatic", Policy{}, "Cookie: a=b", fresh, CookieRequest},
+		{"encoded twice", "/account%252f..%252fstatic/a", override, "Cookie: a=b", "", CookieRequest},
+		{"segments that go up", "/account/../static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded segments that go up", "/account/%2e%2e/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"semicolon", "/account;/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded semicolon", "/account%3b/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded question mark", "/account%3f/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded fragment", "/account%23/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded NUL", "/account%00/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded line break", "/account%0a/static/a", override, "Cookie: a=b", "", CookieRequest},
+		{"backslash", "/account\\static", override, "Cookie: a=b", "", CookieRequest},
+		{"encoded backslash", "/account%5cstatic", override, "Cookie: a=b", "", CookieRequest},
+		{"two slashes", "/account//static", override, "Cookie: a=b", "", CookieRequest},
+		{"nobody to confuse", "/account%2f..%2fstatic/a", override, "", "", Storable},
+		{"public", "/account%2fstatic/a", override, "Cookie: a=b", "Cache-Control: public", Storable},
+		{"public, and up", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Cache-Control: public", CookieRequest},
+		{"public, and up with a parameter", "/static/..;/account", Policy{}, "Cookie: a=b", "Cache-Control: public, max-age=60", CookieRequest},
+		{"public, and begun like a host", "//static/account", Policy{}, "Cookie: a=b", "Cache-Control: public, max-age=60", CookieRequest},
+		{"public, and up for one who is authenticated", "/static/..%5caccount", Policy{}, "Authorization: Basic eDp5", "Cache-Control: public, max-age=60", Authorization},
+		{"Vary: Cookie", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Vary: Cookie", Storable},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			x := getWith(tt.request, 200, tt.response)
+			x.Path = tt.path
+			if _, got := Store(x, &tt.policy); got != tt.want {
+				t.Errorf("Store = %v, want %v", got, tt.want)
+			}
+		})
 	}
 }

