@@ -47,7 +47,7 @@ func (x *exchange) join() (lead bool) {
 	if x.from == 0 && x.h.policy.WantsNewer(x.r.Header) {
 		x.from = x.h.cache.flights.next()
 	}
-	x.flight, lead = x.h.cache.flights.joinFrom(x.flightKey(), variant, x.now, since, x.from)
+	x.flight, lead = x.h.cache.flights.join(x.flightKey(), variant, x.now, since, x.from)
 	if lead {
 		x.flight.class = classOf(x.r.Header)
 	}

@@ -89,16 +89,12 @@ func (fs *flights) next() uint64 { return fs.begun.Load() + 1 }
 // join returns the flight for a key and variant that began after since. lead is
 // true for the one who has to carry it out; for everybody else there is one to
 // wait for.
-func (fs *flights) join(key, variant string, now, since time.Time) (f *flight, lead bool) {
-	return fs.joinFrom(key, variant, now, since, 0)
-}
-
-// joinFrom is join for a request that takes only a flight with this number or a
-// larger one, and else leads its own beside those that began before it came. Only
-// where one is for such requests already does it wait for that and then join again,
-// which is to be told by the number: so there is one after the other, each for
-// all who came during the one before.
-func (fs *flights) joinFrom(key, variant string, now, since time.Time, from uint64) (f *flight, lead bool) {
+//
+// from is the first number that the request takes, or 0 for any: else it leads its own
+// beside those that began before it came. Only where one is for such requests already
+// does it wait for that and then join again, which is to be told by the number: so there
+// is one after the other, each for all who came during the one before.
+func (fs *flights) join(key, variant string, now, since time.Time, from uint64) (f *flight, lead bool) {
 	s := fs.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,14 +11,14 @@ import (
 func TestFlightsHaveOneLeader(t *testing.T) {
 	var fs flights
 	fs.init()
-	f, lead := fs.join("k", "", time.Now(), time.Time{})
+	f, lead := fs.join("k", "", time.Now(), time.Time{}, 0)
 	if !lead {
 		t.Fatal("the first does not lead")
 	}
-	if g, lead := fs.join("k", "", time.Now(), time.Time{}); lead || g != f {
+	if g, lead := fs.join("k", "", time.Now(), time.Time{}, 0); lead || g != f {
 		t.Error("the second does not join the first")
 	}
-	if _, lead := fs.join("k", "gzip", time.Now(), time.Time{}); !lead {
+	if _, lead := fs.join("k", "gzip", time.Now(), time.Time{}, 0); !lead {
 		t.Error("another variant does not lead")
 	}
 	fs.land(f, landing{status: 200})
@@ -26,7 +26,7 @@ func TestFlightsHaveOneLeader(t *testing.T) {
 	if !f.over.Load() {
 		t.Error("landed, and not over")
 	}
-	if _, lead := fs.join("k", "", time.Now(), time.Time{}); !lead {
+	if _, lead := fs.join("k", "", time.Now(), time.Time{}, 0); !lead {
 		t.Error("nobody leads after landing")
 	}
 }
@@ -34,17 +34,17 @@ func TestFlightsHaveOneLeader(t *testing.T) {
 func TestOutdatedFlightsAreNotJoined(t *testing.T) {
 	var fs flights
 	fs.init()
-	f, _ := fs.join("k", "", time.Now(), time.Time{})
+	f, _ := fs.join("k", "", time.Now(), time.Time{}, 0)
 	fs.outdate("k")
 	if !f.outdated.Load() {
 		t.Error("not outdated")
 	}
-	g, lead := fs.join("k", "", time.Now(), time.Time{})
+	g, lead := fs.join("k", "", time.Now(), time.Time{}, 0)
 	if !lead {
 		t.Error("an outdated flight was joined")
 	}
 	fs.land(f, landing{})
-	if h, lead := fs.join("k", "", time.Now(), time.Time{}); lead || h != g {
+	if h, lead := fs.join("k", "", time.Now(), time.Time{}, 0); lead || h != g {
 		t.Error("landing the outdated flight took the other with it")
 	}
 }
@@ -98,7 +98,7 @@ func TestFlightsAlone(t *testing.T) {
 	var fs flights
 	fs.init()
 	f := fs.alone("k")
-	if _, lead := fs.join("k", "", time.Now(), time.Time{}); !lead {
+	if _, lead := fs.join("k", "", time.Now(), time.Time{}, 0); !lead {
 		t.Error("it was joined")
 	}
 	fs.outdate("k")
@@ -113,16 +113,16 @@ func TestFlightFromBeforeAChange(t *testing.T) {
 	var fs flights
 	fs.init()
 	began := time.Now()
-	old, _ := fs.join("k", "", began, time.Time{})
-	fresh, lead := fs.join("k", "", began.Add(2*time.Second), began.Add(time.Second))
+	old, _ := fs.join("k", "", began, time.Time{}, 0)
+	fresh, lead := fs.join("k", "", began.Add(2*time.Second), began.Add(time.Second), 0)
 	if !lead {
 		t.Fatal("a flight from before the change was joined")
 	}
-	if f, lead := fs.join("k", "", began.Add(3*time.Second), began.Add(time.Second)); lead || f != fresh {
+	if f, lead := fs.join("k", "", began.Add(3*time.Second), began.Add(time.Second), 0); lead || f != fresh {
 		t.Error("the flight from after the change was not joined")
 	}
 	fs.land(old, landing{})
-	if f, lead := fs.join("k", "", began.Add(4*time.Second), began.Add(time.Second)); lead || f != fresh {
+	if f, lead := fs.join("k", "", began.Add(4*time.Second), began.Add(time.Second), 0); lead || f != fresh {
 		t.Error("landing the old flight took the other with it")
 	}
 }
