@@ -100,7 +100,7 @@ func TestExplainDetails(t *testing.T) {
 			`"matches":true,"option":"vary normalise"}`, `{"field":"X-I","stored":null,"request":null,"matches":true,"option":"vary ignore"}`, `{"field":"X-Api-Key","stored":"(there, not shown)"`,
 			`{"field":"Private-Token","stored":"(there, not shown)"`,
 		}},
-		{"pass memory", "/skipped", nil, []string{`"reason":"skip-store"`, `"option":"skip_store"`, `"passes_for":1`, "The last one, 0s ago: skip-store: "}},
+		{"pass memory", "/skipped", nil, []string{`"reason":"skip-store"`, `"option":"skip_store"`, `"passes_for":1`, "The last one, ", "s ago: skip-store: "}},
 		{"the option that excludes it", "/bypassed", nil, []string{`"reason":"bypassed"`, `"option":"bypass"`, "It is matcher 1 of 1 that matches."}},
 		{"the key of what is equivalent", "/equivalent?u=2", nil, []string{`"result":"hit"`, `\u001fn`}},
 		{"9110-14.2, the whole for a part", "/new", []string{"header", "Range: bytes=0-1"}, []string{`"option":"fill_range_up_to"`, "The whole is asked for", `"without":["Range"]`}},
