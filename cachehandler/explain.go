@@ -83,10 +83,7 @@ type refusal struct {
 
 // explain is what h would do with r, which has come as far as h.
 func (h *Handler) explain(r *http.Request) *verdict {
-	v := &verdict{
-		Name: h.Name, Store: h.Store, Tier: h.cache.kind,
-		Variants: []variant{}, Refusals: []refusal{}, Drops: drops{Tags: []tagDrop{}},
-	}
+	v := h.newVerdict()
 	x := &exchange{h: h, w: make(route.Nowhere), r: r, now: time.Now(), dry: true}
 	v.Unsure = unsure(h.Key.Placeholder, r)
 	next := x.receive()
@@ -103,6 +100,15 @@ func (h *Handler) explain(r *http.Request) *verdict {
 	}
 	v.describe(x, objects)
 	return v
+}
+
+// newVerdict has lists that are empty, for JSON has null for what is none.
+func (h *Handler) newVerdict() *verdict {
+	return &verdict{
+		Name: h.Name, Store: h.Store, Tier: h.cache.kind,
+		Steps: []stage{}, Variants: []variant{}, Refusals: []refusal{},
+		Drops: drops{Prefixes: []prefixDrop{}, Tags: []tagDrop{}},
+	}
 }
 
 // unsure are the placeholders of a key that are empty, as those are that a

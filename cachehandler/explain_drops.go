@@ -45,7 +45,6 @@ const (
 )
 
 func (v *verdict) countDrops(x *exchange) {
-	v.Drops.Prefixes = []prefixDrop{}
 	if x.key == nil {
 		return
 	}

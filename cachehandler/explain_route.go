@@ -48,8 +48,7 @@ func (v *visitor) visit(w *route.Way, handler caddyhttp.MiddlewareHandler, place
 
 // transparent is explain for a handler of a cache that asks already.
 func (h *Handler) transparent() *verdict {
-	return &verdict{
-		Name: h.Name, Store: h.Store, Tier: h.cache.kind, Result: "none", Then: "It lets the request through, which is the fetch of a handler of the same store.",
-		Steps: []stage{}, Variants: []variant{}, Refusals: []refusal{}, Drops: drops{Prefixes: []prefixDrop{}, Tags: []tagDrop{}},
-	}
+	v := h.newVerdict()
+	v.Result, v.Then = "none", "It lets the request through, which is the fetch of a handler of the same store."
+	return v
 }

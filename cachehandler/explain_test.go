@@ -16,7 +16,7 @@ func TestExplanationIsDocumented(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(page), "\n### explain\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	for _, v := range []any{explanation{}, verdict{}, stage{}, originFetch{}, variant{}, refusal{}, drops{}} {
+	for _, v := range []any{explanation{}, verdict{}, stage{}, originFetch{}, variant{}, varied{}, refusal{}, drops{}, hostDrop{}, prefixDrop{}, tagDrop{}, elsewhere{}} {
 		kind := reflect.TypeOf(v)
 		for i := range kind.NumField() {
 			name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
