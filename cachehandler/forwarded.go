@@ -33,9 +33,45 @@ func appendForwarded(dst []byte, o *KeyOptions, r *http.Request) []byte {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		dst = appendExtra(dst, 'h', name, strings.Join(r.Header[name], ", "))
+		value := strings.Join(r.Header[name], ", ")
+		if name == "Forwarded" {
+			value = withoutNodes(value)
+		}
+		dst = appendExtra(dst, 'h', name, value)
 	}
 	return dst
+}
+
+// withoutNodes is a value of Forwarded without what names the client and the proxies
+// (RFC 7239 §5.1, §5.2): like X-Forwarded-For that is different for every client, and says
+// nothing about the URI.
+func withoutNodes(forwarded string) string {
+	var kept strings.Builder
+	for i, element := range strings.Split(forwarded, ",") {
+		if i > 0 {
+			kept.WriteByte(',')
+		}
+		for pair := range strings.SplitSeq(element, ";") {
+			if pair = strings.TrimSpace(pair); !isNode(pair) {
+				kept.WriteString(pair)
+				kept.WriteByte(';')
+			}
+		}
+	}
+	return kept.String()
+}
+
+// isNode reports a for or by that is as simple as addresses are. In what is not, others
+// may read something else.
+func isNode(pair string) bool {
+	name, value, _ := strings.Cut(pair, "=")
+	if !strings.EqualFold(name, "for") && !strings.EqualFold(name, "by") {
+		return false
+	}
+	if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+		value = value[1 : n-1]
+	}
+	return strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:[]-") == ""
 }
 
 // stripUnkeyed takes from a request that may fill the cache what its key does

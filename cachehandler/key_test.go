@@ -2,6 +2,7 @@ package cachehandler
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -120,6 +121,28 @@ func TestOverridingFields(t *testing.T) {
 	stripUnkeyed(r, []string{"X-Forwarded-Host"}, false)
 	if r.Header.Get("X-Forwarded-Host") == "" {
 		t.Error("keyed: the field does not reach the origin")
+	}
+}
+
+// RFC 7239 §5: of Forwarded, the URI is in the key, and not the client.
+func TestForwardedInKey(t *testing.T) {
+	for forwarded, want := range map[string]string{
+		"for=192.0.2.1;host=a.test;proto=https":             "host=a.test;proto=https;",
+		`proto=https; For="[2001:db8::1]:4711"; by=_hidden`: "proto=https;",
+		"for=192.0.2.1, for=unknown;host=a.test":            ",host=a.test;",
+		`for="192.0.2.1, host=evil.test`:                    `for="192.0.2.1;,host=evil.test;`,
+		`for="a;host=evil.test"`:                            `for="a;host=evil.test";`,
+		`for="a\";host=evil.test`:                           `for="a\";host=evil.test;`,
+		"for=a b":                                           "for=a b;",
+		"for":                                               "",
+		"fort=a;x":                                          "fort=a;x;",
+	} {
+		r := get("http://a/", "Forwarded: "+forwarded)
+		caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, true)
+		part := fmt.Sprintf("http://a/ hForwarded=%d:%s", len(want), want)
+		if got := keyOf(t, KeyOptions{}, r); got != part {
+			t.Errorf("Forwarded: %s: key = %q, want %q", forwarded, got, part)
+		}
 	}
 }
 
