@@ -28,7 +28,8 @@ type KeyOptions struct {
 	// Whether the scheme is part of the key. Default: true.
 	Scheme *bool `json:"scheme,omitempty"`
 
-	// Whether the host is part of the key. Default: true.
+	// Whether the host is part of the key. If it is not, responses with Vary: Host
+	// are not stored. Default: true.
 	Host *bool `json:"host,omitempty"`
 
 	// Which query parameters are part of the key. Default: all, in their order.

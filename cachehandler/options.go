@@ -59,8 +59,8 @@ type CollapseOptions struct {
 	// Turns collapsing off: every miss goes to the origin.
 	Off bool `json:"off,omitempty"`
 
-	// How long a request waits for the head of another's response before it goes
-	// to the origin itself. Default: `10s`.
+	// How long a request waits for the heads of others' responses, all in all,
+	// before it goes to the origin itself. Default: `10s`.
 	Wait caddy.Duration `json:"wait,omitempty"`
 }
 
