@@ -36,7 +36,7 @@ var overriding = []string{
 	"X-Originally-Forwarded-Proto", "X-Override-Url", "X-Path-Info", "X-Proto", "X-Proxy-Host",
 	"X-Proxy-Url", "X-Real-Host", "X-Remote-Protocol", "X-Replaced-Path", "X-Request-Method",
 	"X-Request-Uri", "X-Request-Url", "X-Rewrite-Path", "X-Rewrite-Uri", "X-Rewrite-Url", "X-Scheme",
-	"X-Script-Name", "X-Server-Name", "X-Server-Port", "X-Ssl", "X-Url-Scheme", "X-Wap-Profile",
+	"X-Script-Name", "X-Server-Name", "X-Server-Port", "X-Ssl", "X-Url-Scheme",
 }
 
 // ofProxies are request fields that proxies set, about their client or about
@@ -79,6 +79,8 @@ var ofNobody = []string{
 	"X-Amz-Server-Side-Encryption", "X-Amz-Storage-Class", "X-Amz-Website-Redirect-Location",
 	// CGI makes HTTP_PROXY of it (CVE-2016-5385).
 	"Proxy",
+	// Old phones, with everything: a URL that describes them, for the origin to fetch.
+	"X-Wap-Profile",
 	// About content, which the request has none of.
 	"Content-Encoding", "Content-Language", "Content-Location", "Content-Range", "Expect",
 }
