@@ -1,9 +1,6 @@
 package httpcache
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // This file names the request fields of selection.go: those by which applications are
 // known to choose what they answer.
@@ -109,7 +106,7 @@ func IsCredential(name string) bool {
 	case "Authorization", "Cookie", "Proxy-Authorization":
 		return true
 	}
-	return slices.Contains(ofCredentials, name) || identifies(name)
+	return ofAsking[name] || identifies(name)
 }
 
 func identifies(name string) bool {
