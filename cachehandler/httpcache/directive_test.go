@@ -89,6 +89,9 @@ func TestCacheControl(t *testing.T) {
 		{"argument where there is none: forbids", []string{"no-store=1, must-revalidate=x"}, flags(dirNoStore | dirMustRevalidate)},
 		{"argument where there is none: permits not", []string{"public=1, must-understand=y"}, noDirectives()},
 		{"8246-2 an argument has no meaning", []string{"immutable=x"}, flags(dirImmutable)},
+		{"malformed: in quotes without an end is looked at", []string{`ext="a, no-store, public`}, flags(dirNoStore)},
+		{"malformed: in quotes that an escape leaves without an end", []string{`ext="\", no-store`}, flags(dirNoStore)},
+		{"malformed: what permits in quotes without an end", []string{`ext="a, max-age=60, public`}, maxAgeOf(invalid)},
 		{"8246-2 nor has a quoted one, or another instance", []string{`immutable="y", Immutable=0`}, flags(dirImmutable)},
 	}
 	for _, tt := range tests {

@@ -45,10 +45,12 @@ func (e *directive) flag() directiveSet {
 
 // directiveScanner walks over the directives of a field line. After something
 // malformed (such as "private; max-age=600") it goes on at the next token, and
-// what it finds up to the next comma is not clean.
+// what it finds up to the next comma is not clean. Nobody knows where a quoted-string
+// ends that has no end: what stands in it is looked at, and none of it is clean.
 type directiveScanner struct {
 	rest    string
 	garbled bool
+	endless bool
 	directive
 }
 
@@ -57,7 +59,7 @@ func (s *directiveScanner) next() bool {
 		return false
 	}
 	n := tokenLength(s.rest)
-	s.directive = directive{name: s.rest[:n], clean: !s.garbled}
+	s.directive = directive{name: s.rest[:n], clean: !s.garbled && !s.endless}
 	s.rest = s.rest[n:]
 	after := trimLeftOWS(s.rest)
 	if after != "" && after[0] == '=' {
@@ -84,8 +86,7 @@ func (s *directiveScanner) skipToToken() bool {
 		case ' ', '\t':
 		case '"':
 			s.garbled = true
-			_, rest, _ := cutQuoted(s.rest)
-			s.rest = rest
+			s.scanQuoted()
 			continue
 		default:
 			s.garbled = true
@@ -98,11 +99,7 @@ func (s *directiveScanner) skipToToken() bool {
 func (s *directiveScanner) scanArgument() {
 	s.hasArgument = true
 	if s.rest != "" && s.rest[0] == '"' {
-		argument, rest, closed := cutQuoted(s.rest)
-		s.argument, s.rest = argument, rest
-		if !closed {
-			s.clean = false
-		}
+		s.argument = s.scanQuoted()
 		return
 	}
 	n := tokenLength(s.rest)
@@ -110,6 +107,19 @@ func (s *directiveScanner) scanArgument() {
 	if n == 0 {
 		s.clean = false
 	}
+}
+
+// scanQuoted goes to the end of a quoted-string, or into it, if it has none. Within
+// such a one there is no other.
+func (s *directiveScanner) scanQuoted() (inside string) {
+	inside, rest, closed := s.rest[1:], s.rest[1:], false
+	if !s.endless {
+		inside, rest, closed = cutQuoted(s.rest)
+	}
+	if s.rest = rest; !closed {
+		s.rest, s.endless, s.clean = inside, true, false
+	}
+	return inside
 }
 
 // cutQuoted cuts a quoted-string (RFC 9110 §5.6.4) from the front of s, which
