@@ -112,14 +112,15 @@ func (s *directiveScanner) scanArgument() {
 // scanQuoted goes to the end of a quoted-string, or into it, if it has none. Within
 // such a one there is no other.
 func (s *directiveScanner) scanQuoted() (inside string) {
-	inside, rest, closed := s.rest[1:], s.rest[1:], false
 	if !s.endless {
-		inside, rest, closed = cutQuoted(s.rest)
+		inside, rest, closed := cutQuoted(s.rest)
+		if closed {
+			s.rest = rest
+			return inside
+		}
 	}
-	if s.rest = rest; !closed {
-		s.rest, s.endless, s.clean = inside, true, false
-	}
-	return inside
+	s.rest, s.endless, s.clean = s.rest[1:], true, false
+	return s.rest
 }
 
 // cutQuoted cuts a quoted-string (RFC 9110 §5.6.4) from the front of s, which
