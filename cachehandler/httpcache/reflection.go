@@ -1,6 +1,9 @@
 package httpcache
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // This file is about responses whose fields lead somewhere, or open something, that
 // the request has named in a field of its own: a redirection to what X-My-Host said,
@@ -53,21 +56,27 @@ func (r *response) isReflected(name string, values []string, led, shown string) 
 	if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Accept") {
 		return false // words that stand in policies and links anyway, such as style and image
 	}
-	for _, value := range values {
-		if name != "Cookie" {
-			if value = r.telling(value); value != "" && strings.Contains(shown, value) {
-				return true
-			}
-			continue
-		}
-		for pair := range strings.SplitSeq(value, ";") {
+	if name == "Cookie" {
+		return slices.ContainsFunc(cookieValues(values), func(value string) bool {
+			value = r.telling(value)
+			return value != "" && containsWord(led, value)
+		})
+	}
+	return slices.ContainsFunc(values, func(value string) bool {
+		value = r.telling(value)
+		return value != "" && strings.Contains(shown, value)
+	})
+}
+
+// cookieValues are the values of the cookies in the lines of Cookie.
+func cookieValues(lines []string) (values []string) {
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
 			_, value, _ := strings.Cut(pair, "=")
-			if value = r.telling(value); value != "" && containsWord(led, value) {
-				return true
-			}
+			values = append(values, value)
 		}
 	}
-	return false
+	return values
 }
 
 // telling is a value as it would be shown; "" for one that tells nothing. A visitor who
@@ -113,18 +122,25 @@ func (r *response) isOwn(value string) bool {
 func (r *response) byLanguage(location string) {
 	location, _, _ = strings.Cut(location, "?")
 	for segment := range strings.SplitSeq(location, "/") {
-		if len(segment) < 2 || strings.Contains("/"+r.Path+"/", "/"+segment+"/") {
-			continue
+		isNew := len(segment) >= 2 && !strings.Contains("/"+r.Path+"/", "/"+segment+"/")
+		if isNew && namesLanguage(r.RequestHeader["Accept-Language"], segment) {
+			r.variesOn("Accept-Language")
+			return
 		}
-		for _, line := range r.RequestHeader["Accept-Language"] {
-			for element := range listElements(line) {
-				language, _, _ := strings.Cut(element, ";")
-				primary, _, _ := strings.Cut(language, "-")
-				if strings.EqualFold(segment, trimOWS(language)) || strings.EqualFold(segment, trimOWS(primary)) {
-					r.variesOn("Accept-Language")
-					return
-				}
+	}
+}
+
+// namesLanguage reports a language, or the first part of one, among those of
+// Accept-Language.
+func namesLanguage(lines []string, name string) bool {
+	for _, line := range lines {
+		for element := range listElements(line) {
+			language, _, _ := strings.Cut(element, ";")
+			primary, _, _ := strings.Cut(language, "-")
+			if strings.EqualFold(name, trimOWS(language)) || strings.EqualFold(name, trimOWS(primary)) {
+				return true
 			}
 		}
 	}
+	return false
 }
