@@ -265,11 +265,8 @@ func (v *verdict) describe(x *exchange, objects []*store.Object) {
 
 // withEquivalents adds what is stored for URIs that are equivalent.
 func (x *exchange) withEquivalents(objects []*store.Object) []*store.Object {
-	if x.key == nil || !x.hasEquivalents() {
-		return objects
-	}
 	all := slices.Clone(objects)
-	for _, e := range x.h.cache.equivalents(x.key, x.ends) {
+	for _, e := range x.equivalents() {
 		others, err := x.get(e.key, e.ends)
 		if err == nil && len(others) > 0 && !slices.Contains(all, others[0]) {
 			all = append(all, others...)

@@ -85,10 +85,8 @@ func (x *exchange) sameURIs() (uris []sameURI) {
 		uris = append(uris, sameURI{string(key), timeIn(x.h.cache.invalidated.slot(key))})
 	}
 	add(x.key[:x.ends.query])
-	if x.hasEquivalents() {
-		for _, e := range x.h.cache.equivalents(x.key, x.ends) {
-			add(e.key[:e.ends.query])
-		}
+	for _, e := range x.equivalents() {
+		add(e.key[:e.ends.query])
 	}
 	return uris
 }

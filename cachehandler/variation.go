@@ -164,10 +164,7 @@ func (x *exchange) find() (objects []*store.Object, selected *store.Object, err 
 		return nil, nil, err
 	}
 	selected = x.selectFrom(objects)
-	if !x.hasEquivalents() {
-		return objects, selected, nil
-	}
-	for _, e := range x.h.cache.equivalents(x.key, x.ends) {
+	for _, e := range x.equivalents() {
 		others, err := x.get(e.key, e.ends)
 		if err != nil {
 			return nil, nil, err
@@ -182,9 +179,12 @@ func (x *exchange) find() (objects []*store.Object, selected *store.Object, err 
 	return objects, selected, nil
 }
 
-// hasEquivalents reports a request that responses for other URIs may answer.
-func (x *exchange) hasEquivalents() bool {
-	return x.h.cache.variations.some.Load() && x.query == nil && !x.h.Key.noSearch
+// equivalents are the keys of responses for other URIs that may answer the request.
+func (x *exchange) equivalents() []equivalent {
+	if !x.h.cache.variations.some.Load() || x.key == nil || x.query != nil || x.h.Key.noSearch {
+		return nil
+	}
+	return x.h.cache.equivalents(x.key, x.ends)
 }
 
 // get looks at what is under a key and was not invalidated, which is a use of it unless
