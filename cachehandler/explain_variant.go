@@ -121,18 +121,10 @@ func (x *exchange) compareVary(head *httpcache.Stored) []varied {
 			v.Option = varyNormalise
 		}
 		if f.StoredHas {
-			v.Stored = &f.Stored
-			if httpcache.IsCredential(f.Name) {
-				v.Stored = new(string)
-				*v.Stored = notShown
-			}
+			v.Stored = shownValue(f.Name, f.Stored)
 		}
 		if f.RequestHas {
-			v.Request = &f.Request
-			if httpcache.IsCredential(f.Name) {
-				v.Request = new(string)
-				*v.Request = notShown
-			}
+			v.Request = shownValue(f.Name, f.Request)
 		}
 		fields = append(fields, v)
 	}
@@ -145,6 +137,14 @@ func (x *exchange) compareVary(head *httpcache.Stored) []varied {
 		}
 	}
 	return fields
+}
+
+// shownValue is the value of a field that Vary names, unless that is a credential.
+func shownValue(name, value string) *string {
+	if httpcache.IsCredential(name) {
+		value = notShown
+	}
+	return &value
 }
 
 // The options that Vary is read by.
