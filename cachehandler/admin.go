@@ -35,7 +35,12 @@ func (a adminAPI) Routes() []caddy.AdminRoute {
 	}
 }
 
-// storeStats is one store in the answer of GET /response_cache/stats.
+// allStats is the answer of GET /response_cache/stats.
+type allStats struct {
+	Stores []storeStats `json:"stores"`
+}
+
+// storeStats is one store in it.
 type storeStats struct {
 	Store string `json:"store"`
 	Tier  string `json:"tier"`
@@ -54,7 +59,7 @@ func (adminAPI) stats(w http.ResponseWriter, r *http.Request) error {
 	})
 	slices.SortFunc(all, func(a, b storeStats) int { return strings.Compare(a.Store+" "+a.Tier, b.Store+" "+b.Tier) })
 	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(map[string]any{"stores": all})
+	return json.NewEncoder(w).Encode(allStats{Stores: all})
 }
 
 // Interface guards

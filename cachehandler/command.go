@@ -72,11 +72,6 @@ func statsCommand() *cobra.Command {
 	}
 }
 
-// allStats is the answer of GET /response_cache/stats.
-type allStats struct {
-	Stores []storeStats `json:"stores"`
-}
-
 func printStats(w io.Writer, all allStats) error {
 	for _, s := range all.Stores {
 		fmt.Fprintf(w, "%s (%s): %d responses in %s of %s, %d dropped to make room\n", s.Store, s.Tier, s.Objects,
