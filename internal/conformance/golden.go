@@ -78,8 +78,8 @@ func (r Report) Falls(golden Report) []string {
 
 // Undecided reports whether all that differs is what the harness could not
 // judge: the origin saw a request twice (an idle connection died under it,
-// RFC 9110 §9.2.2), or the client gave up waiting. Only then is a second run
-// fair; a verdict on the cache is never asked for twice.
+// RFC 9110 §9.2.2) or was not told the test, or the client gave up waiting. Only
+// then is a second run fair; a verdict on the cache is never asked for twice.
 func Undecided(all []Difference) bool {
 	unjudged := func(d Difference) bool { return d.Got == Retry || d.Got == HarnessFail }
 	follows := func(d Difference) bool { return unjudged(d) || d.Got == DependencyFail }

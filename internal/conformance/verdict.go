@@ -3,6 +3,7 @@ package conformance
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // The rules by which the suite's authors make verdicts of results, and by
@@ -62,7 +63,7 @@ const (
 	DependencyFail Verdict = "dependency_fail" // a test this one builds on did not pass
 	SetupFail      Verdict = "setup_fail"      // it did not get as far as its question
 	Retry          Verdict = "retry"           // the origin saw a request twice
-	HarnessFail    Verdict = "harness_fail"    // the client gave up waiting
+	HarnessFail    Verdict = "harness_fail"    // the client gave up waiting, or could not tell the origin what the test is
 )
 
 // A Report is the verdicts on a whole run by the kind and the id of the test,
@@ -117,6 +118,11 @@ func (j judge) verdict(id string) Verdict {
 	return v
 }
 
+// untold begins what the client says when the origin did not get a test. It is
+// told by a PUT through the cache, on a connection that other tests use as well,
+// with answers that end beside their length.
+const untold = "PUT config resulted in "
+
 func (j judge) judge(t Test) Verdict {
 	r, ok := j.results[t.ID]
 	if !ok {
@@ -130,6 +136,8 @@ func (j judge) judge(t Test) Verdict {
 	switch {
 	case r.Kind == "Setup" && r.Message == "retry":
 		return Retry
+	case r.Kind == "Setup" && strings.HasPrefix(r.Message, untold):
+		return HarnessFail
 	case r.Kind == "Setup":
 		return SetupFail
 	case r.Kind == "AbortError":

@@ -44,6 +44,9 @@ func TestJudge(t *testing.T) {
 			"question": No, "on-question": DependencyFail,
 		}},
 		{"a setup that fails", all("twice-removed", `["Setup", "status is 502"]`), map[string]Verdict{"twice-removed": SetupFail}},
+		{"a test that the origin was not told", all("twice-removed", `["Setup", "PUT config resulted in 502 Bad Gateway"]`), map[string]Verdict{
+			"twice-removed": HarnessFail,
+		}},
 		{"a request seen twice", all("twice-removed", `["Setup", "retry"]`), map[string]Verdict{"twice-removed": Retry}},
 		{"retry is a word of the setup's only", all("twice-removed", `["Assertion", "retry"]`), map[string]Verdict{"twice-removed": Fail}},
 		{"the client gave up", all("better", `["AbortError", "aborted"]`), map[string]Verdict{
