@@ -106,12 +106,12 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 	}
 	head, why := f.h.storable(x, c.length)
 	if head == nil {
-		c.judgeUnstorable(why)
+		c.judgeUnstorable(x, why)
 		return
 	}
 	o := &store.Object{Key: f.keyFor(head), Head: head, Body: store.NewBody(c.length), Layers: layers}
 	if why := c.keep(o); why != httpcache.None {
-		c.judgeUnstorable(why)
+		c.judgeUnstorable(x, why)
 		return
 	}
 	c.landObject(x, o)
@@ -199,14 +199,26 @@ func (h *Handler) policyFor(x *httpcache.Exchange) *httpcache.Policy {
 
 // judgeUnstorable gives the answer to the leader alone, and remembers that
 // requests of this key need not wait for each other.
-func (c *recorder) judgeUnstorable(why httpcache.Reason) {
+func (c *recorder) judgeUnstorable(x *httpcache.Exchange, why httpcache.Reason) {
 	f := c.f
 	f.rememberPass(c.status, why)
+	if c.ignoresIfRange(x) {
+		f.land(landing{status: c.status})
+		f.cancel()
+		return
+	}
 	if c.status < http.StatusInternalServerError && why != httpcache.StatusNotCacheable &&
 		!httpcache.AboutTheRequest(c.status) && !httpcache.IsRefusal(c.status) {
 		c.forgetBase() // it is about the resource, and not about how it was asked for
 	}
 	c.toLeader(why)
+}
+
+// ignoresIfRange reports an answer to a range that the leader wants only of the
+// representation it knows (RFC 9110 §13.1.5): the origin was not told so, and is yet to be.
+func (c *recorder) ignoresIfRange(x *httpcache.Exchange) bool {
+	return (c.status == http.StatusPartialContent || c.status == http.StatusRequestedRangeNotSatisfiable) &&
+		!httpcache.RangeApplies(x)
 }
 
 // toLeader continues the answer on the leader's own writer.

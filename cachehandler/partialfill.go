@@ -71,7 +71,7 @@ func (c *recorder) judgePortion(x *httpcache.Exchange, layers store.Layers) {
 		// may have it.
 		c.forget(base)
 		if base == nil {
-			c.judgeUnstorable(httpcache.RangeRequest)
+			c.judgeUnstorable(x, httpcache.RangeRequest)
 			return
 		}
 		c.toLeader(httpcache.RangeRequest) // the representation has changed

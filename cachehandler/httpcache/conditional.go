@@ -95,6 +95,16 @@ func (s *Stored) RangeApplies(request http.Header) bool {
 	return ok && date.Equal(s.LastModified) && s.modifiedStrongly()
 }
 
+// RangeApplies is [Stored.RangeApplies] for a response that is not stored.
+func RangeApplies(x *Exchange) bool {
+	if !hasLines(x.RequestHeader, "If-Range") {
+		return true
+	}
+	r := parseResponse(x, &Policy{})
+	s := Stored{ETag: r.etag, LastModified: r.lastModified, Date: r.date, ResponseTime: x.ResponseTime}
+	return s.RangeApplies(x.RequestHeader)
+}
+
 // modifiedStrongly reports that Last-Modified is a strong validator (RFC 9110 §8.8.2.2).
 func (s *Stored) modifiedStrongly() bool {
 	return !s.LastModified.IsZero() && !s.Date.Before(s.LastModified.Add(time.Second))
