@@ -210,6 +210,9 @@ func (c *recorder) judgeUnstorable(x *httpcache.Exchange, why httpcache.Reason) 
 	if c.status < http.StatusInternalServerError && why != httpcache.StatusNotCacheable &&
 		!httpcache.AboutTheRequest(c.status) && !httpcache.IsRefusal(c.status) {
 		c.forgetBase() // it is about the resource, and not about how it was asked for
+		if f.portion != nil {
+			c.forget(f.portion.base)
+		}
 	}
 	c.toLeader(why)
 }
