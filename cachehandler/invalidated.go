@@ -45,6 +45,11 @@ func (v *invalidations) since(key []byte, ends keyEnds) time.Time {
 	if ends.query == len(key) {
 		return time.Time{}
 	}
+	return v.sinceURI(key, ends)
+}
+
+// sinceURI is when the URI of a key was last changed, whatever is in the key.
+func (v *invalidations) sinceURI(key []byte, ends keyEnds) time.Time {
 	return timeIn(v.slot(key[:ends.query]))
 }
 

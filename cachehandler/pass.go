@@ -128,6 +128,9 @@ func (x *exchange) passHead(h http.Header, status int) {
 	if x.direct.before != nil {
 		x.publish()
 	}
+	if x.direct.posted != nil {
+		x.direct.posted.look(x)
+	}
 	if x.key != nil {
 		x.invalidate(h, status)
 	}

@@ -28,6 +28,8 @@ type posted struct {
 	flight *flight
 	length int64 // announced, or -1
 	held   int64 // counted in cache.posted
+	// When another request had last changed the URI, or one of its path.
+	changed, changedPath time.Time
 }
 
 // mayKeepPost reports a POST whose answer may be one for GETs, as far as the
@@ -47,8 +49,15 @@ func (x *exchange) passPost() (err error) {
 	return err
 }
 
+// look is called with the final head, before the answer itself invalidates.
+func (p *posted) look(x *exchange) {
+	v := &x.h.cache.invalidated
+	p.changed, p.changedPath = v.sinceURI(x.key, x.ends), v.sincePath(x.key, x.ends)
+}
+
 // begin decides with the final head. The key has been invalidated by then (RFC
-// 9111 §4.4), and with it the fetches of GETs from before.
+// 9111 §4.4), and with it the fetches of GETs from before. An answer that another
+// change came before may be from before that.
 func (p *posted) begin(x *exchange, status int, own http.Header, layers store.Layers) {
 	length := contentLength(status, own.Get("Content-Length"))
 	head, why := x.h.storable(&httpcache.Exchange{
@@ -63,9 +72,12 @@ func (p *posted) begin(x *exchange, status int, own http.Header, layers store.La
 		return
 	}
 	key := string(x.key)
+	o.Key = x.h.keyFor(key, x.ends, head)
+	if !x.now.After(p.changed) || o.Key != key && !x.now.After(p.changedPath) {
+		return
+	}
 	p.x, p.length = x, length
 	p.flight = x.h.cache.flights.alone(key)
-	o.Key = x.h.keyFor(key, x.ends, head)
 	p.object = o
 	x.outcome.stored = true
 }
