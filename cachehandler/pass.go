@@ -22,6 +22,7 @@ func (x *exchange) pass() step {
 	}
 	o := &x.outcome
 	o.result = resultPass
+	o.hasAge, o.stored = false, false // what was found, or fetched before, is not what is answered
 	if o.fwd == httpcache.None {
 		o.fwd = o.reason
 	}

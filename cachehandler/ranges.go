@@ -3,6 +3,7 @@ package cachehandler
 import (
 	"errors"
 	"fmt"
+	"math"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
@@ -42,8 +43,12 @@ func (x *exchange) writeRanges(ranges []httpcache.Range, length int64) step {
 }
 
 // deliverOpenRange is deliverRange while the length is not known: then only a
-// part that has arrived can be told from one that is not there.
+// part that has arrived can be told from one that is not there. What is no range at
+// any length, or not of this representation, is the whole.
 func (x *exchange) deliverOpenRange() step {
+	if _, status := httpcache.Ranges(x.object.Head, x.r.Header, math.MaxInt64); status == http.StatusOK {
+		return x.deliverWhole(0, false)
+	}
 	start, end, ok := httpcache.FirstByte(x.object.Head, x.r.Header)
 	have, _ := x.object.Body.Length()
 	if !ok || end < 0 || end >= have || !x.attach(start) {
