@@ -64,9 +64,16 @@ func (x *exchange) lookAgain() step {
 }
 
 // joinedAfterAChange reports that what was fetched is from before a change of one
-// of its groups that this request came after (RFC 9875 §3).
+// of its groups (RFC 9875 §3), or of a URI that it turns out to be equivalent to, that
+// this request came after.
 func (x *exchange) joinedAfterAChange(o *store.Object) bool {
-	changed := x.h.cache.invalidated.sinceTags(o.Tags)
+	v := &x.h.cache.invalidated
+	changed := v.sinceTags(o.Tags)
+	if o.Key != x.flight.key {
+		if of := v.sincePath(x.key, x.ends); of.After(changed) {
+			changed = of
+		}
+	}
 	return changed.After(x.flight.began) && !changed.After(x.joined)
 }
 
