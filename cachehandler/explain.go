@@ -259,8 +259,7 @@ func (v *verdict) describe(x *exchange, objects []*store.Object) {
 	if v.Fetches > 0 {
 		v.Oldest = seconds(x.now.Sub(oldest))
 	}
-	v.countDrops(x)
-	v.countTags(x, objects)
+	v.countDrops(x, objects)
 }
 
 // withEquivalents adds what is stored for URIs that are equivalent.

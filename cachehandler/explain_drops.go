@@ -11,7 +11,8 @@ import (
 
 // This file counts, for an explanation, what an invalidation would drop: of the
 // URL, of its host, of what is below the directories of its path, of its tags and
-// groups. It looks at every object of the store once.
+// groups. It looks at every object of the store once, and holds no lock meanwhile
+// that who stores would wait for.
 
 // drops is how many objects would go.
 type drops struct {
@@ -44,10 +45,11 @@ const (
 	maxCounted  = 100
 )
 
-func (v *verdict) countDrops(x *exchange) {
+func (v *verdict) countDrops(x *exchange, objects []*store.Object) {
 	if x.key == nil {
 		return
 	}
+	tags := v.tagsOf(objects)
 	uris := x.sameURIs()
 	hosts := x.hostPrefixes()
 	if hosts != nil {
@@ -68,8 +70,31 @@ func (v *verdict) countDrops(x *exchange) {
 				v.Drops.Prefixes[i].Objects++
 			}
 		}
+		for _, tag := range o.Tags {
+			if i, ok := tags[tag]; ok {
+				v.Drops.Tags[i].Objects++
+			}
+		}
 		return true
 	})
+}
+
+// tagsOf begins the counts of the tags of objects, and says where each is.
+func (v *verdict) tagsOf(objects []*store.Object) map[string]int {
+	var tags []string
+	for _, o := range objects {
+		tags = append(tags, o.Tags...)
+	}
+	slices.Sort(tags)
+	tags = slices.Compact(tags)
+	v.Drops.TagsOmitted = max(0, len(tags)-maxCounted)
+	at := make(map[string]int)
+	for i, tag := range tags[:min(len(tags), maxCounted)] {
+		name, origin := httpcache.PlainTag(tag)
+		v.Drops.Tags = append(v.Drops.Tags, tagDrop{Tag: name, Origin: origin})
+		at[tag] = i
+	}
+	return at
 }
 
 // sameURI is what the keys of a URI begin with.
@@ -134,22 +159,4 @@ func prefixesOf(key string, from int) (prefixes []string) {
 		end = from + slash
 	}
 	return prefixes
-}
-
-func (v *verdict) countTags(x *exchange, objects []*store.Object) {
-	var tags []string
-	for _, o := range objects {
-		tags = append(tags, o.Tags...)
-	}
-	slices.Sort(tags)
-	tags = slices.Compact(tags)
-	v.Drops.TagsOmitted = max(0, len(tags)-maxCounted)
-	for _, tag := range tags[:min(len(tags), maxCounted)] {
-		tagged, err := x.h.cache.tier.Tagged(x.r.Context(), tag)
-		if err != nil {
-			continue
-		}
-		name, origin := httpcache.PlainTag(tag)
-		v.Drops.Tags = append(v.Drops.Tags, tagDrop{Tag: name, Origin: origin, Objects: len(tagged)})
-	}
 }
