@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,10 +13,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/net/http/httpguts"
+	"golang.org/x/net/idna"
 )
 
 // TestNet is where a request comes from unless it is said: an address of nobody
@@ -31,16 +34,9 @@ func Request(ctx context.Context, query url.Values, client string) (*http.Reques
 			return nil, fmt.Errorf("unknown parameter %q: expected url, method, header or %s", name, client)
 		}
 	}
-	target, err := url.Parse(query.Get("url"))
-	if err != nil || target.Scheme != "http" && target.Scheme != "https" || target.Host == "" || target.User != nil {
-		return nil, fmt.Errorf("url: %q is not an absolute http or https URL", query.Get("url"))
-	}
-	if strings.ContainsAny(query.Get("url"), " \t") {
-		return nil, fmt.Errorf("url: %q has white space, which no request line can carry: write %%20", query.Get("url"))
-	}
-	target.Fragment, target.RawFragment = "", "" // which no client sends
-	if target.Path == "" {
-		target.Path = "/"
+	target, err := absolute(query.Get("url"))
+	if err != nil {
+		return nil, fmt.Errorf("url: %w", err)
 	}
 	method := cmp.Or(query.Get("method"), http.MethodGet)
 	if !httpguts.ValidHeaderFieldName(method) { // RFC 9110 §9.1: a token as well
@@ -64,10 +60,72 @@ func Request(ctx context.Context, query url.Values, client string) (*http.Reques
 		r.Host = host
 		header.Del("Host")
 	}
+	if err := announceContent(r); err != nil {
+		return nil, err
+	}
 	if target.Scheme == "https" {
 		r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true, ServerName: target.Hostname()}
 	}
 	return r.WithContext(context.WithValue(ctx, wholeURL{}, target)), nil
+}
+
+// absolute reads a URL as a client does. Its errors do not repeat it, as the endpoint
+// logs them, and a URL may have a password.
+func absolute(text string) (*url.URL, error) {
+	target, err := url.Parse(text)
+	if failed := new(url.Error); errors.As(err, &failed) {
+		return nil, failed.Err
+	}
+	port := target.Port()
+	switch _, err := strconv.ParseUint(port, 10, 16); {
+	case target.Scheme != "http" && target.Scheme != "https" || target.Hostname() == "":
+		return nil, errors.New("not an absolute http or https URL, such as https://example.com/path")
+	case target.User != nil:
+		return nil, errors.New("a user and a password are no part of it: clients send them in the field Authorization")
+	case strings.ContainsAny(text, " \t"):
+		return nil, errors.New("white space, which no request line can carry: write %20")
+	case port != "" && err != nil:
+		return nil, fmt.Errorf("there is no port %s", port)
+	}
+	name, err := asciiName(target.Hostname())
+	if err != nil {
+		return nil, err
+	}
+	target.Host = strings.Replace(target.Host, target.Hostname(), name, 1)
+	target.Fragment, target.RawFragment = "", "" // which no client sends
+	if target.Path == "" {
+		target.Path = "/"
+	}
+	return target, nil
+}
+
+// asciiName is the name of a host as clients send it: one in other letters in its
+// ASCII form (RFC 5890 §2.3.2.1).
+func asciiName(name string) (string, error) {
+	if strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return name, nil
+	}
+	return idna.Lookup.ToASCII(name)
+}
+
+// announceContent gives a request the content that its fields announce, as a server
+// takes them (RFC 9112 §6): it has none of it, but that there is some is what it may be
+// judged by.
+func announceContent(r *http.Request) error {
+	length := r.Header.Get("Content-Length")
+	switch {
+	case r.Header.Get("Transfer-Encoding") != "":
+		r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
+		r.Header.Del("Transfer-Encoding")
+		r.Header.Del("Content-Length")
+	case length != "":
+		n, err := strconv.ParseUint(length, 10, 63)
+		if err != nil {
+			return fmt.Errorf("header: Content-Length: %q is no number of bytes", length)
+		}
+		r.ContentLength = int64(n)
+	}
+	return nil
 }
 
 // requestTarget is what a client that takes the URL as it is writes into its
@@ -92,7 +150,8 @@ func fields(lines []string) (http.Header, error) {
 		name, value, ok := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
 		if !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return nil, fmt.Errorf("header: %q is not a field line", name)
+			name, _, _ = strings.Cut(name, " ") // what comes behind it may be a credential
+			return nil, fmt.Errorf("header: %q begins no field line, such as Accept-Encoding: gzip", name)
 		}
 		header.Add(name, value)
 	}

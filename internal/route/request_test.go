@@ -3,6 +3,7 @@ package route
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -63,6 +64,10 @@ func TestRequest(t *testing.T) {
 		{"url", "http://user@a.test/"},
 		{"url", "http://a.test/%zz"},
 		{"url", "http://a.test/b c"},
+		{"url", "http://a.test:99999/"},
+		{"url", "http://:80/"},
+		{"url", "http://a_ü.test/"},
+		{"url", "http://a.test/", "header", "Content-Length: many"},
 		{"url", "http://a.test/", "method", "A B"},
 		{"url", "http://a.test/", "client", "a.test"},
 		{"url", "http://a.test/", "header", "nonsense"},
@@ -72,6 +77,72 @@ func TestRequest(t *testing.T) {
 	} {
 		if r, err := request(t, wrong...); err == nil {
 			t.Errorf("%q is %+v, want an error", wrong, r)
+		}
+	}
+}
+
+// What is wrong is said, and neither a password nor a credential, as the endpoint logs it.
+func TestMistakesAreNamed(t *testing.T) {
+	for _, c := range []struct{ url, header, want string }{
+		{"a.test/", "", "url: not an absolute http or https URL, such as https://example.com/path"},
+		{"u:secret@a.test/", "", "url: not an absolute http or https URL, such as https://example.com/path"},
+		{"http://a.test/%zz?secret", "", `url: invalid URL escape "%zz"`},
+		{"http://a.test:b/?secret", "", `url: invalid port ":b" after host`},
+		{"http://u:secret@a.test/", "", "url: a user and a password are no part of it: clients send them in the field Authorization"},
+		{"http://a.test/", "Authorization secret", `header: "Authorization" begins no field line, such as Accept-Encoding: gzip`},
+		{"http://a.test/", "Authorization: secret\n", ""},
+		{"http://a.test/", "Authorization: a\nsecret", `header: "Authorization" begins no field line, such as Accept-Encoding: gzip`},
+	} {
+		pairs := []string{"url", c.url}
+		if c.header != "" {
+			pairs = append(pairs, "header", c.header)
+		}
+		said := ""
+		if _, err := request(t, pairs...); err != nil {
+			said = err.Error()
+		}
+		if said != c.want {
+			t.Errorf("%s %s: %s, want %s", c.url, c.header, said, c.want)
+		}
+	}
+}
+
+// A name in other letters is sent in its ASCII form (RFC 5890 §2.3.2.1), as every client
+// does; an address stays as it is.
+func TestNamesInOtherLetters(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://bücher.test/":          "xn--bcher-kva.test",
+		"https://BÜCHER.test:8443/":     "xn--bcher-kva.test:8443",
+		"https://xn--bcher-kva.test/":   "xn--bcher-kva.test",
+		"https://A_b.test/":             "A_b.test",
+		"https://[2001:db8::1]:8443/ü/": "[2001:db8::1]:8443",
+	} {
+		r, err := request(t, "url", text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if r.Host != want || URL(r).Host != want || !strings.Contains(want, r.TLS.ServerName) {
+			t.Errorf("%s is for %s, want %s", text, r.Host, want)
+		}
+	}
+}
+
+// The content that fields announce is there, as a server has it (RFC 9112 §6).
+func TestContentIsAnnounced(t *testing.T) {
+	for _, c := range []struct {
+		line  string
+		want  int64
+		field string
+	}{
+		{"Accept: */*", 0, ""},
+		{"Content-Length: 0", 0, "0"},
+		{"Content-Length: 5", 5, "5"},
+		{"Transfer-Encoding: chunked", -1, ""},
+	} {
+		r, err := request(t, "url", "http://a.test/", "header", c.line)
+		if err != nil || r.ContentLength != c.want || r.Header.Get("Content-Length") != c.field || r.Header["Transfer-Encoding"] != nil {
+			t.Errorf("%s: %d, %v (%v)", c.line, r.ContentLength, r.Header, err)
 		}
 	}
 }
