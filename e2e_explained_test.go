@@ -43,6 +43,10 @@ const explainedHTTPS = `
 	basic_auth /admin/* {
 		user $2a$04$VBPolnxYDW.LGYaqOJ2niOkxvHAROmJ1pbo2mbqkYY6veZWzypM6.
 	}
+	forward_auth /members/* $ORIGIN {
+		uri /leave
+		copy_headers Remote-User
+	}
 	redir /old /new
 	@editors header_regexp Cookie (^|;\s*)editor=
 	handle_path /api/* {
@@ -252,6 +256,9 @@ func TestExplainFindsTheHandler(t *testing.T) {
 	}
 	if e := s.explain("url", "https://$HTTPS/admin/x"); len(e.Handlers) != 1 || len(e.Handlers[0].Before) != 1 || !strings.HasPrefix(e.Handlers[0].Before[0], "authentication at ") {
 		t.Errorf("authentication: %+v", e)
+	}
+	if e := s.explain("url", "https://$HTTPS/members/x"); len(e.Handlers) != 1 || len(e.Handlers[0].Before) != 1 || !strings.HasPrefix(e.Handlers[0].Before[0], "reverse_proxy at ") {
+		t.Errorf("another server's leave: %+v", e)
 	}
 	if e := s.explain("url", "http://$HTTP/x"); place(e) == "" || e.Handlers[0].Store != "default" {
 		t.Errorf("the other server: %+v", e)

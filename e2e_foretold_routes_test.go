@@ -29,7 +29,8 @@ func foretellRoutes(t *testing.T, seed uint64) {
 		w.Header().Set("ETag", `"v1"`)
 		_, _ = io.WriteString(w, "hello")
 	})
-	m := &mason{dice: dice{rand.New(rand.NewPCG(seed, 1))}}
+	leave := startOrigin(t, func(http.ResponseWriter, *http.Request) {})
+	m := &mason{dice: dice{rand.New(rand.NewPCG(seed, 1))}, leave: leave.addr}
 	c := m.sites()
 	s := startSite(t, origin.addr, c)
 	for i := range 40 {
@@ -89,7 +90,8 @@ func compareRoutes(e *explanation, came *exchange, byOrigin bool) string {
 // mason builds random sites.
 type mason struct {
 	dice
-	named   bool // there is a snippet and a named route
+	leave   string // where a server lets everything through
+	named   bool   // there is a snippet and a named route
 	caches  int
 	matches int
 }
@@ -154,7 +156,7 @@ func (m *mason) matcher() (definition, token string) {
 func (m *mason) directive(depth int) string {
 	definition, token := m.matcher()
 	inner := func() string { return m.block(depth - 1) }
-	kind := m.IntN(18)
+	kind := m.IntN(20)
 	if depth == 0 && kind < 6 {
 		kind = 6
 	}
@@ -185,6 +187,11 @@ func (m *mason) directive(depth int) string {
 		return m.one("import snippet\n", "invoke named\n", "invoke named\n", "file_server\n", "file_server {\npass_thru\n}\n")
 	case 15:
 		return m.one("encode\n", "header X-A b\n", "method GET\n", "map {path} {v} {\n/p* 1\ndefault 2\n}\n")
+	case 16, 17:
+		return definition + m.one("forward_auth "+token+" "+m.leave+" {\nuri /leave\ncopy_headers X-User\n}\n",
+			"reverse_proxy "+token+" "+m.leave+" {\nhandle_response {\nrequest_header X-Leave 1\n}\n}\n",
+			"reverse_proxy "+token+" $ORIGIN {\nhandle_response {\ncopy_response\n}\n}\n",
+			"reverse_proxy "+token+" $ORIGIN {\n@none status 404\nhandle_response @none {\nrequest_header X-Leave 1\n}\n}\n")
 	}
 	return definition + "reverse_proxy " + token + " $ORIGIN\n"
 }

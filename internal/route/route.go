@@ -5,7 +5,7 @@
 // routes included, but calls no handler: it does itself what those do to a request
 // that only change it (rewrite, request_header, vars, map), ends where one answers
 // (respond, error, reverse_proxy, file_server), and takes all others to hand the
-// request on as it is. It says which they were, since some may not.
+// request on as it is, forward_auth among them. It says which they were, since some may not.
 package route
 
 import (
@@ -122,7 +122,12 @@ func (w *Way) handler(handler caddyhttp.MiddlewareHandler, place string) (goesOn
 		}
 	case *caddyhttp.VarsMiddleware, *maphandler.Handler:
 		_ = handler.ServeHTTP(make(Nowhere), w.Request, caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil }))
-	case caddyhttp.StaticResponse, *caddyhttp.StaticResponse, *caddyhttp.StaticError, *reverseproxy.Handler:
+	case *reverseproxy.Handler:
+		if !w.asksLeave(handler) {
+			return w.ends(handler, place)
+		}
+		w.Before = append(w.Before, moduleName(handler)+" at "+place)
+	case caddyhttp.StaticResponse, *caddyhttp.StaticResponse, *caddyhttp.StaticError, reverseproxy.CopyResponseHandler, *reverseproxy.CopyResponseHandler:
 		return w.ends(handler, place)
 	case *fileserver.FileServer:
 		if !handler.PassThru {
@@ -133,6 +138,23 @@ func (w *Way) handler(handler caddyhttp.MiddlewareHandler, place string) (goesOn
 		w.Before = append(w.Before, moduleName(handler)+" at "+place)
 	}
 	return true
+}
+
+// asksLeave reports a proxy that asks another server whether the request may go on, as
+// forward_auth does: nothing answers where the answer is a 200. What its routes make of the
+// request is not followed, as only the answer would tell.
+func (w *Way) asksLeave(proxy *reverseproxy.Handler) bool {
+	for _, response := range proxy.HandleResponse {
+		if response.Match != nil && !response.Match.Match(http.StatusOK, nil) {
+			continue
+		}
+		aside := &Way{
+			Server: w.Server, Request: w.Request.Clone(w.Request.Context()), groups: make(map[string]bool),
+			visit: func(*Way, caddyhttp.MiddlewareHandler, string) (own, goesOn bool) { return false, true },
+		}
+		return response.StatusCode == "" && aside.routes(response.Routes, "")
+	}
+	return false
 }
 
 func (w *Way) ends(handler caddyhttp.MiddlewareHandler, place string) (goesOn bool) {
