@@ -27,7 +27,7 @@ the file of --config, or the default.`,
 }
 
 func setUpCommand(cmd *cobra.Command) {
-	admin.SetFlags(cmd)
+	admin.SetUp(cmd)
 	cmd.AddCommand(explainCommand(), statsCommand())
 }
 

@@ -76,7 +76,7 @@ func TestCommandStats(t *testing.T) {
 
 func TestCommandFails(t *testing.T) {
 	refuses := func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"no"}`, http.StatusBadRequest) }
-	if _, err := admintest.Run(t, setUpCommand, refuses, "explain", "x"); err == nil || !strings.Contains(err.Error(), "no") {
+	if _, err := admintest.Run(t, setUpCommand, refuses, "explain", "x"); err == nil || err.Error() != "no" {
 		t.Errorf("error = %v, want the endpoint's", err)
 	}
 	nonsense := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }
@@ -87,5 +87,11 @@ func TestCommandFails(t *testing.T) {
 	}
 	if _, err := admintest.Run(t, setUpCommand, nonsense, "explain"); err == nil {
 		t.Error("explain without a URL: no error")
+	}
+	if out, err := admintest.Run(t, setUpCommand, nonsense, "expalin", "x"); err == nil || out != "" {
+		t.Errorf("a command that there is not: no error, but %s", out)
+	}
+	if out, err := admintest.Run(t, setUpCommand, nonsense); err != nil || !strings.Contains(out, "explain") {
+		t.Errorf("no command: %v, and no help, but %s", err, out)
 	}
 }

@@ -34,7 +34,7 @@ the file of --config, or the default.`,
 }
 
 func setUpCommand(cmd *cobra.Command) {
-	admin.SetFlags(cmd)
+	admin.SetUp(cmd)
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "bans", Short: "Lists who is banned, those first whose ban ends first", Args: cobra.NoArgs,

@@ -32,7 +32,7 @@ An address is written as in the configuration, such as 10.0.0.5:8080.
 }
 
 func setUpCommand(cmd *cobra.Command) {
-	admin.SetFlags(cmd)
+	admin.SetUp(cmd)
 	drain := &cobra.Command{
 		Use:   "drain <upstream> [--off]",
 		Short: "Lets an upstream finish its requests and sticky sessions, and gives it no new ones",

@@ -5,6 +5,7 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,8 +16,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// SetFlags gives a command, and all below it, the flags that [Ask] reads.
-func SetFlags(cmd *cobra.Command) {
+// SetUp makes a command one that has others below it, all of them with the flags that
+// [Ask] reads. A name of none of them is an error: cobra by itself would print the help, and a
+// script would take that for an answer.
+func SetUp(cmd *cobra.Command) {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		return fmt.Errorf("%s has no command %q; see %[1]s --help", cmd.CommandPath(), args[0])
+	}
 	flags := cmd.PersistentFlags()
 	flags.StringP("config", "c", "", "Configuration file to use to parse the admin address, if --address is not used")
 	flags.StringP("adapter", "a", "", "Name of config adapter to apply (when --config is used)")
@@ -67,7 +76,7 @@ func Ask(cmd *cobra.Command, q Question, print func(io.Writer, []byte) error) er
 	}
 	res, err := caddycmd.AdminAPIRequest(address, method, q.Path, header, body)
 	if err != nil {
-		return fmt.Errorf("asking the admin endpoint: %w", err)
+		return said(err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
@@ -79,6 +88,16 @@ func Ask(cmd *cobra.Command, q Question, print func(io.Writer, []byte) error) er
 		return err
 	}
 	return print(cmd.OutOrStdout(), answer)
+}
+
+// said is the error of a question: what the endpoint said, if it did, without the JSON that
+// it said it in.
+func said(err error) error {
+	var answer struct{ Error string }
+	if at := strings.Index(err.Error(), `{"error":`); at >= 0 && json.Unmarshal([]byte(err.Error()[at:]), &answer) == nil {
+		return errors.New(answer.Error)
+	}
+	return fmt.Errorf("asking the admin endpoint: %w", err)
 }
 
 // Answer makes a printer of one that prints values of JSON.

@@ -15,11 +15,12 @@ func Run(t *testing.T, setUp func(*cobra.Command), endpoint http.HandlerFunc, ar
 	t.Helper()
 	server := httptest.NewServer(endpoint)
 	defer server.Close()
-	cmd := &cobra.Command{Use: "command", SilenceErrors: true, SilenceUsage: true}
+	caddy, cmd := &cobra.Command{Use: "caddy", SilenceErrors: true, SilenceUsage: true}, &cobra.Command{Use: "command"}
 	setUp(cmd)
+	caddy.AddCommand(cmd)
 	var out strings.Builder
-	cmd.SetOut(&out)
-	cmd.SetArgs(append(args, "--address", server.Listener.Addr().String()))
-	err := cmd.Execute()
+	caddy.SetOut(&out)
+	caddy.SetArgs(append(append([]string{"command"}, args...), "--address", server.Listener.Addr().String()))
+	err := caddy.Execute()
 	return out.String(), err
 }
