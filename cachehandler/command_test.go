@@ -2,6 +2,7 @@ package cachehandler
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -51,6 +52,25 @@ func TestCommandExplain(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
+	}
+}
+
+// Of the handlers that the request does not come to, a person sees those that may have been
+// meant, however many sites there are.
+func TestCommandExplainOthers(t *testing.T) {
+	e := explanation{Method: "GET", URL: "https://mine.test:8443/"}
+	for i := range 100 {
+		e.Others = append(e.Others, elsewhere{Place: "/apps/http/servers/srv0/routes/0/handle/0", Name: "n", Store: "default", Hosts: []string{fmt.Sprintf("%d.test", i)}})
+	}
+	e.Others = append(e.Others,
+		elsewhere{Place: "/apps/http/servers/srv0/errors/routes/0/handle/0", Name: "everybody's", Store: "default"},
+		elsewhere{Place: "/apps/http/servers/srv0/routes/1/handle/0", Name: "mine", Store: "default", Hosts: []string{"a.test", "Mine.test"}})
+	out, err := admintest.Run(t, setUpCommand, func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(e) }, "explain", "https://mine.test/")
+	const want = "Not on its way: mine (store default) at /apps/http/servers/srv0/routes/1/handle/0 for a.test Mine.test\n" +
+		"On the way of errors only: everybody's (store default) at /apps/http/servers/srv0/errors/routes/0/handle/0\n" +
+		"Not on its way: n (store default) at /apps/http/servers/srv0/routes/0/handle/0 for 0.test\n"
+	if err != nil || !strings.Contains(out, want) || !strings.Contains(out, "Not on its way: 94 more, which --json lists\n") || strings.Count(out, "\n") > 15 {
+		t.Errorf("%v, printed\n%s", err, out)
 	}
 }
 

@@ -1,8 +1,11 @@
 package cachehandler
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -23,9 +26,7 @@ func printExplanation(w io.Writer, e explanation) error {
 	for _, a := range e.Answers {
 		p.line(0, "What answers it, if no store does: %s", a)
 	}
-	for _, o := range e.Others {
-		p.line(0, "Not on its way: %s (store %s) at %s%s", o.Name, o.Store, o.Place, forHosts(o.Hosts))
-	}
+	p.others(e)
 	for _, n := range e.Notes {
 		p.line(0, "Note: %s", n)
 	}
@@ -33,6 +34,43 @@ func printExplanation(w io.Writer, e explanation) error {
 }
 
 type printer struct{ w io.Writer }
+
+// maxOthers bounds the handlers that are listed though the request does not come to them:
+// a server may have hundreds of sites.
+const maxOthers = 8
+
+// others lists those for the host of the URL first.
+func (p printer) others(e explanation) {
+	host := ""
+	if target, err := url.Parse(e.URL); err == nil {
+		host = target.Hostname()
+	}
+	others := slices.Clone(e.Others)
+	slices.SortStableFunc(others, func(a, b elsewhere) int {
+		return cmp.Compare(strangeness(a, host), strangeness(b, host))
+	})
+	for _, o := range others[:min(len(others), maxOthers)] {
+		title := "Not on its way"
+		if strings.Contains(o.Place, "/errors/routes/") {
+			title = "On the way of errors only"
+		}
+		p.line(0, "%s: %s (store %s) at %s%s", title, o.Name, o.Store, o.Place, forHosts(o.Hosts))
+	}
+	if more := len(others) - maxOthers; more > 0 {
+		p.line(0, "Not on its way: %d more, which --json lists", more)
+	}
+}
+
+// strangeness is 0 for a handler of the host, 1 for one of all hosts, 2 for one of others.
+func strangeness(o elsewhere, host string) int {
+	switch {
+	case slices.ContainsFunc(o.Hosts, func(h string) bool { return strings.EqualFold(h, host) }):
+		return 0
+	case len(o.Hosts) == 0:
+		return 1
+	}
+	return 2
+}
 
 func (p printer) line(depth int, format string, args ...any) {
 	fmt.Fprintln(p.w, strings.Repeat("  ", depth)+printable(fmt.Sprintf(format, args...)))
