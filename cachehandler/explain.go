@@ -277,11 +277,12 @@ func (x *exchange) withEquivalents(objects []*store.Object) []*store.Object {
 // refused adds what is remembered of a class of requests.
 func (v *verdict) refused(x *exchange, key []byte, c class) {
 	why, age, ok := x.h.cache.passes.recall(key, c, x.now)
-	if !ok {
-		return
+	with := c.names()
+	if !ok || slices.ContainsFunc(v.Refusals, func(r refusal) bool { return slices.Equal(r.With, with) && r.Reason == why.String() }) {
+		return // or an answer that is remembered under two marks, as one too large to be filled from a part
 	}
 	v.Refusals = append(v.Refusals, refusal{
-		With: c.names(), Reason: why.String(), Text: why.Text(), Section: why.Section(), Option: optionFor(why),
+		With: with, Reason: why.String(), Text: why.Text(), Section: why.Section(), Option: optionFor(why),
 		Ago: seconds(age), Passes: age < passFor, PassesFor: seconds(max(0, passFor-age)),
 	})
 }

@@ -30,7 +30,7 @@ func (v *verdict) missed(x *exchange) {
 	if x.portion != nil {
 		v.say("part", httpcache.None, x.wanted())
 	} else if x.object == nil && x.r.Header["Range"] != nil {
-		v.Steps = append(v.Steps, stage{Step: "part", Option: "fill_range_up_to", Detail: "The whole is asked for, and kept if it is no larger than that."})
+		v.Steps = append(v.Steps, stage{Step: "part", Option: "fill_range_up_to", Detail: "The whole is asked for, and stored if it is no larger than that; if it is larger, the range is asked for by itself."})
 	}
 	if x.object == nil {
 		return
@@ -55,7 +55,7 @@ func (v *verdict) passed(x *exchange, why httpcache.Reason) {
 			v.onFailure(x)
 		}
 	case why == httpcache.PassMemory:
-		v.Then += " If it could have been, the next one is."
+		v.Then += " If it turns out to be one that may be, the next one is."
 	}
 }
 

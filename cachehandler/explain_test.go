@@ -1,6 +1,7 @@
 package cachehandler
 
 import (
+	"net/http"
 	"os"
 	"reflect"
 	"strings"
@@ -24,5 +25,15 @@ func TestExplanationIsDocumented(t *testing.T) {
 				t.Errorf("%s: `%s` is not in docs/response_cache.md", kind, name)
 			}
 		}
+	}
+}
+
+// An answer that could not be stored is told once, though it is remembered under two marks.
+func TestExplainToldOnce(t *testing.T) {
+	h := newHandler(t, func(h *Handler) { h.FillRangeUpTo = 2 })
+	r := func() *http.Request { return get("http://example.com/", "Range: bytes=0-0") }
+	serve(t, h, r(), answer("hello", "Cache-Control: max-age=60", "Content-Length: 5"))
+	if told := h.explain(r()).Refusals; len(told) != 1 || told[0].Reason != "range-request" {
+		t.Errorf("%+v, want one", told)
 	}
 }
