@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
 	"github.com/caddy-portico/portico/cachehandler/store"
 )
@@ -99,18 +101,32 @@ var shownFields = []string{
 
 const notShown = "(there, not shown)"
 
-// shown is a key without the request's credentials.
+// shown is a key without the request's credentials: where one is a part of it, and where a
+// placeholder has one, be it beside other text.
 func (x *exchange) shown(key string) string {
+	var secrets []string
 	for name, values := range x.r.Header {
-		if !httpcache.IsCredential(name) {
-			continue
+		if httpcache.IsCredential(name) {
+			secrets = append(append(secrets, strings.Join(values, ", ")), values...)
 		}
-		for _, value := range values {
-			part := fmt.Sprintf("=%d:", len(value)) // as appendExtra writes it
-			key = strings.ReplaceAll(key, part+value, part+notShown)
+	}
+	for _, secret := range secrets {
+		key = hide(key, secret)
+	}
+	repl, _ := x.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	for _, p := range x.h.Key.Placeholder {
+		value := repl.ReplaceAll(p, "")
+		if slices.ContainsFunc(secrets, func(secret string) bool { return secret != "" && strings.Contains(value, secret) }) {
+			key = hide(key, value)
 		}
 	}
 	return key
+}
+
+// hide takes a value out of the parts of a key, as appendExtra writes them.
+func hide(key, value string) string {
+	part := fmt.Sprintf("=%d:", len(value))
+	return strings.ReplaceAll(key, part+value, part+notShown)
 }
 
 func (x *exchange) compareVary(head *httpcache.Stored) []varied {
