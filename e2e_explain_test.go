@@ -128,6 +128,9 @@ func (s *site) foretell(r *http.Request) *verdict {
 			query.Add("header", name+": "+value)
 		}
 	}
+	if r.ContentLength > 0 {
+		query.Add("header", fmt.Sprintf("Content-Length: %d", r.ContentLength))
+	}
 	status, body := s.ask("/response_cache/explain?" + query.Encode())
 	if status == http.StatusBadRequest {
 		return nil

@@ -2,6 +2,7 @@ package portico_test
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -89,13 +90,20 @@ func (d dice) request(s *site) *http.Request {
 		{5, "X-P", []string{"1"}},
 		{3, "X-Editor", []string{"1"}},
 		{3, "X-Forwarded-Host", []string{"evil.test"}},
-		{2, "Accept", []string{"text/event-stream", "text/html"}},
+		{5, "Accept", []string{"text/event-stream", "text/html", "application/json", "application/json, text/html;q=0.5"}},
+		{6, "Origin", []string{"https://a.test", "https://b.test"}},
+		{5, d.one("X-Requested-With", "X-Api-Key", "Rsc", "Sec-Purpose", "Prefer"), []string{"one", "two"}},
+		{3, "Connection", []string{"close", "Cookie", "Accept-Language", "Upgrade"}},
+		{2, "Upgrade", []string{"h2c", "websocket"}},
 	} {
 		if d.chance(f.percent) {
 			r.Header.Set(f.name, d.one(f.values...))
 		}
 	}
 	r.Header["User-Agent"] = nil
+	if method != "QUERY" && d.chance(4) { // whose key has it
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader("abc")), 3
+	}
 	return r
 }
 
@@ -132,7 +140,10 @@ func (d dice) plan() *plan {
 	add(35, "Last-Modified", imf(-24*time.Hour), imf(-100*time.Hour), imf(-time.Second), "x")
 	add(30, "Vary", "Accept-Encoding", "Accept-Language", "X-K", "X-K, Accept-Language", "Cookie", "*", "Authorization", "Origin")
 	add(8, "Set-Cookie", "a=b")
-	add(70, "Content-Type", "text/html", "text/css", "text/event-stream")
+	add(70, "Content-Type", "text/html", "text/html", "text/css", "application/json", "image/png", "text/event-stream")
+	add(8, "Access-Control-Allow-Origin", "https://a.test", "*")
+	add(5, "Content-Encoding", "br", "zstd")
+	add(3, "Trailer", "X-T")
 	add(8, "Content-Language", "de")
 	add(8, "No-Vary-Search", `params=("utm_s")`, "params", "key-order", `except=("a")`)
 	add(8, "Cache-Groups", `"g", "h"`)
