@@ -55,6 +55,23 @@ func TestCommandExplain(t *testing.T) {
 	}
 }
 
+// Times are told so that a person can read them, and none that are zero.
+func TestCommandExplainTimes(t *testing.T) {
+	for _, c := range []struct {
+		v    variant
+		want string
+	}{
+		{variant{TTL: 56, OnError: 3600}, "fresh for 56s, then used stale for 1h0m0s if the origin fails"},
+		{variant{TTL: 31536000 - 3, Revalidate: 86400}, "fresh for 364d23h59m57s, then used stale for 1d while it is refreshed"},
+		{variant{TTL: -2, Revalidate: 60, OnError: 3600}, "stale for 2s, used stale for 1m0s while it is refreshed, for 1h0m0s if the origin fails"},
+		{variant{TTL: 0}, "fresh for 0s, then not used stale"},
+	} {
+		if said := c.v.usable(); said != c.want {
+			t.Errorf("%+v: %s, want %s", c.v, said, c.want)
+		}
+	}
+}
+
 // Of the handlers that the request does not come to, a person sees those that may have been
 // meant, however many sites there are.
 func TestCommandExplainOthers(t *testing.T) {

@@ -139,9 +139,9 @@ func (o *originFetch) validates() bool {
 func (x *exchange) wanted() string {
 	switch base := x.portion.base; {
 	case base != nil && base.Head.StrongValidator() == "":
-		return "The rest of a stored part is asked for, " + x.portion.field + ". Without a validator only an answer with the whole is of use (RFC 9111 §3.4); otherwise that is asked for then."
+		return "The rest of the stored part " + partText(base.Head) + " is asked for, " + x.portion.field + ". Without a validator only an answer with the whole is of use (RFC 9111 §3.4); otherwise that is asked for then."
 	case base != nil:
-		return "The rest of a stored part is asked for, " + x.portion.field + ", and put together with it (RFC 9111 §3.4)."
+		return "The rest of the stored part " + partText(base.Head) + " is asked for, " + x.portion.field + ", and put together with it (RFC 9111 §3.4)."
 	}
 	return "Only the range is asked for, " + x.portion.field + ", and stored as a part (RFC 9111 §3.3)."
 }

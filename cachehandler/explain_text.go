@@ -145,15 +145,11 @@ func (p printer) variants(v *verdict) {
 		}
 		p.line(1, "%s %d, %s, stored %s", mark, s.Status, size, s.StoredAt.Format(time.RFC3339))
 		if s.Key != "" {
-			p.line(3, "under %s", s.Key)
+			p.line(3, "under %s, for all URLs that are the same by its No-Vary-Search", s.Key)
 		}
 		p.line(3, "stored because: %s", s.Stored.Detail)
 		p.line(3, "%s old, lifetime %s by %s%s", inSeconds(s.Age), inSeconds(s.Lifetime), s.FromText, inBrackets(s.Section))
-		if s.TTL < 0 {
-			p.line(3, "stale for %s, used stale while it is refreshed for %s, if the origin fails for %s", inSeconds(-s.TTL), inSeconds(s.Revalidate), inSeconds(s.OnError))
-		} else {
-			p.line(3, "fresh for %s, then used stale while it is refreshed for %s, if the origin fails for %s", inSeconds(s.TTL), inSeconds(s.Revalidate), inSeconds(s.OnError))
-		}
+		p.line(3, "%s", s.usable())
 		p.list("validators: ", s.validators())
 		for _, f := range s.Vary {
 			p.line(3, "%s", f.sentence())
@@ -165,6 +161,24 @@ func (p printer) variants(v *verdict) {
 		p.list("tags: ", s.Tags)
 		p.list("groups: ", s.Groups)
 	}
+}
+
+// usable is for how long a response is used, and when it is used stale.
+func (s variant) usable() string {
+	said, uses := "fresh for "+inSeconds(s.TTL)+", then", []string{}
+	if s.TTL < 0 {
+		said = "stale for " + inSeconds(-s.TTL) + ","
+	}
+	if s.Revalidate > 0 {
+		uses = append(uses, "for "+inSeconds(s.Revalidate)+" while it is refreshed")
+	}
+	if s.OnError > 0 {
+		uses = append(uses, "for "+inSeconds(s.OnError)+" if the origin fails")
+	}
+	if len(uses) == 0 {
+		return said + " not used stale"
+	}
+	return said + " used stale " + strings.Join(uses, ", ")
 }
 
 func (s variant) validators() (lines []string) {
@@ -280,7 +294,18 @@ func forHosts(hosts []string) string {
 	return " for " + strings.Join(hosts[:min(len(hosts), 5)], " ")
 }
 
-func inSeconds(n int64) string { return (time.Duration(n) * time.Second).String() }
+// inSeconds is a time for people: "8760h0m0s" is a year to nobody.
+func inSeconds(n int64) string {
+	const day = 24 * 60 * 60
+	switch days, rest := n/day, time.Duration(n%day)*time.Second; {
+	case days == 0:
+		return rest.String()
+	case rest == 0:
+		return fmt.Sprintf("%dd", days)
+	default:
+		return fmt.Sprintf("%dd%s", days, rest)
+	}
+}
 
 func inBrackets(s string) string {
 	if s == "" {
