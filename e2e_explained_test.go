@@ -251,7 +251,7 @@ func TestExplainFindsTheHandler(t *testing.T) {
 	if status, config := s.ask("/config" + api); status != http.StatusOK || !strings.Contains(string(config), `"name":"api"`) {
 		t.Errorf("the place %s is not the handler's in the configuration: %s", api, config)
 	}
-	if e := s.explain("url", "https://$HTTPS/old"); place(e) != "" || !strings.HasPrefix(e.Answers[0], "static_response at ") || len(e.Others) != 3 {
+	if e := s.explain("url", "https://$HTTPS/old"); place(e) != "" || !strings.HasPrefix(e.Answers[0], "static_response at ") || !strings.HasSuffix(e.Answers[0], "/handle/0, with 302 to /new") || len(e.Others) != 3 {
 		t.Errorf("a redirection: %+v", e)
 	}
 	if e := s.explain("url", "https://$HTTPS/admin/x"); len(e.Handlers) != 1 || len(e.Handlers[0].Before) != 1 || !strings.HasPrefix(e.Handlers[0].Before[0], "authentication at ") {

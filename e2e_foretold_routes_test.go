@@ -179,7 +179,7 @@ func (m *mason) directive(depth int) string {
 	case 12:
 		return definition + "request_header " + token + " X-M " + m.one("1", "2") + "\n"
 	case 13:
-		return definition + m.one("redir "+token+" /q", "respond "+token+" hello 200", "error "+token+" no 503", "abort "+token) + "\n"
+		return definition + m.one("redir "+token+" /q", "respond "+token+" hello 200", "respond "+token+" 103", "error "+token+" no 503", "abort "+token) + "\n"
 	case 14:
 		if !m.named {
 			return ""

@@ -127,7 +127,11 @@ func (w *Way) handler(handler caddyhttp.MiddlewareHandler, place string) (goesOn
 			return w.ends(handler, place)
 		}
 		w.Before = append(w.Before, moduleName(handler)+" at "+place)
-	case caddyhttp.StaticResponse, *caddyhttp.StaticResponse, *caddyhttp.StaticError, reverseproxy.CopyResponseHandler, *reverseproxy.CopyResponseHandler:
+	case caddyhttp.StaticResponse:
+		return w.responds(&handler, place)
+	case *caddyhttp.StaticResponse:
+		return w.responds(handler, place)
+	case *caddyhttp.StaticError, reverseproxy.CopyResponseHandler, *reverseproxy.CopyResponseHandler:
 		return w.ends(handler, place)
 	case *fileserver.FileServer:
 		if !handler.PassThru {
@@ -153,6 +157,22 @@ func (w *Way) asksLeave(proxy *reverseproxy.Handler) bool {
 			visit: func(*Way, caddyhttp.MiddlewareHandler, string) (own, goesOn bool) { return false, true },
 		}
 		return response.StatusCode == "" && aside.routes(response.Routes, "")
+	}
+	return false
+}
+
+// responds is the end at a static response, but for 103, which goes before another. A
+// redirection is said with where it leads: that of the server from HTTP to HTTPS is in no
+// configuration.
+func (w *Way) responds(response *caddyhttp.StaticResponse, place string) (goesOn bool) {
+	repl := w.Request.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	status := repl.ReplaceAll(response.StatusCode.String(), "")
+	if status == "103" {
+		return true
+	}
+	w.ends(response, place)
+	if target := repl.ReplaceAll(response.Headers.Get("Location"), ""); target != "" {
+		w.Ended += ", with " + status + " to " + target
 	}
 	return false
 }
