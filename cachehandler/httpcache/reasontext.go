@@ -56,5 +56,5 @@ var reasonTable = [reasonCount]reasonEntry{
 	URIMiss:         {"uri-miss", "Nothing is stored under the key.", "RFC 9111 §4"},
 	Incomplete:      {"incomplete", "Only a part of what is asked for is stored.", "RFC 9111 §3.4"},
 	Collapsed:       {"collapsed", "The answer is shared with a concurrent request.", "RFC 9211 §2.6"},
-	OriginFailed:    {"origin-failed", "The origin failed or did not answer.", "RFC 9111 §4.3.3"},
+	OriginFailed:    {"origin-failed", "The origin failed or did not answer, or a handler behind the cache ended with an error.", "RFC 9111 §4.3.3"},
 }
