@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,6 +53,24 @@ func TestCommandExplain(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
+	}
+}
+
+// Who looks for why a response is not shared sees what the cache found out by itself, and
+// the option against it.
+func TestCommandExplainImplied(t *testing.T) {
+	h := newHandler(t)
+	serve(t, h, get("http://example.com/", "Origin: https://a.test"), answer("", "Cache-Control: max-age=600", "Vary: Accept-Language", "Access-Control-Allow-Origin: https://a.test"))
+	var said []string
+	for _, f := range h.explain(get("http://example.com/")).Variants[0].Vary {
+		said = append(said, f.sentence())
+	}
+	want := []string{
+		"Vary: Accept-Language is for (none); the request's (none) selects it [option vary normalise]",
+		`Vary, though the origin does not say so: Origin is for "https://a.test"; the request's (none) does not select it [option vary ignore]`,
+	}
+	if !slices.Equal(said, want) {
+		t.Errorf("%q, want %q", said, want)
 	}
 }
 

@@ -238,7 +238,11 @@ func (f varied) sentence() string {
 	if !f.Matches {
 		verb = "does not select it"
 	}
-	return fmt.Sprintf("Vary: %s is for %s; the request's %s %s%s", f.Field, quoted(f.Stored), quoted(f.Request), verb, byOption(f.Option))
+	named, option := "Vary", byOption(f.Option)
+	if f.Implied {
+		named, option = "Vary, though the origin does not say so", option+byOption(varyIgnore)
+	}
+	return fmt.Sprintf("%s: %s is for %s; the request's %s %s%s", named, f.Field, quoted(f.Stored), quoted(f.Request), verb, option)
 }
 
 func quoted(value *string) string {

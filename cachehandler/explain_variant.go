@@ -51,7 +51,8 @@ type varied struct {
 	Stored  *string `json:"stored"` // null: the field was not there
 	Request *string `json:"request"`
 	Matches bool    `json:"matches"`
-	Option  string  `json:"option,omitempty"` // that says how it is compared, or that it is not
+	Implied bool    `json:"implied,omitempty"` // the response shows that it varies on it, and its Vary does not say so
+	Option  string  `json:"option,omitempty"`  // that says how it is compared, or that it is not
 }
 
 // variant describes a stored response.
@@ -130,9 +131,9 @@ func hide(key, value string) string {
 }
 
 func (x *exchange) compareVary(head *httpcache.Stored) []varied {
-	fields := []varied{}
+	fields, named := []varied{}, varyNames(head)
 	for _, f := range x.h.policy.CompareVary(head, x.r.Header) {
-		v := varied{Field: f.Name, Matches: f.Selects}
+		v := varied{Field: f.Name, Matches: f.Selects, Implied: !slices.Contains(named, f.Name)}
 		if slices.Contains(x.h.policy.VaryNormalise, f.Name) {
 			v.Option = varyNormalise
 		}
@@ -144,15 +145,22 @@ func (x *exchange) compareVary(head *httpcache.Stored) []varied {
 		}
 		fields = append(fields, v)
 	}
-	for _, line := range head.Fields.Values("Vary") {
-		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if slices.Contains(x.h.policy.VaryIgnore, name) {
-				fields = append(fields, varied{Field: name, Matches: true, Option: varyIgnore})
-			}
+	for _, name := range named {
+		if slices.Contains(x.h.policy.VaryIgnore, name) {
+			fields = append(fields, varied{Field: name, Matches: true, Option: varyIgnore})
 		}
 	}
 	return fields
+}
+
+// varyNames are the fields that the Vary of a response names.
+func varyNames(head *httpcache.Stored) (names []string) {
+	for _, line := range head.Fields.Values("Vary") {
+		for name := range strings.SplitSeq(line, ",") {
+			names = append(names, http.CanonicalHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	return names
 }
 
 // shownValue is the value of a field that Vary names, unless that is a credential.
