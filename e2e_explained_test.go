@@ -266,6 +266,9 @@ func TestExplainFindsTheHandler(t *testing.T) {
 	if e := s.explain("url", "http://example.com/x"); !slices.ContainsFunc(e.Notes, func(n string) bool { return strings.Contains(n, "No server listens") }) {
 		t.Errorf("a port of nobody: %+v", e)
 	}
+	if e := s.explain("url", "http://$HTTP/caf\u00e9?b=\u00fc"); !strings.Contains(e.Notes[0], "Browsers send /caf%C3%A9?b=%C3%BC, which") {
+		t.Errorf("letters outside ASCII: %q", e.Notes)
+	}
 
 	c.http, c.https = "@static path /static/*\nresponse_cache @static\nreverse_proxy $ORIGIN", ""
 	c.more = "http://other.test:" + port(s.vars["$HTTP"]) + " {\nbind 127.0.0.1\nroute {\nresponse_cache {\nname outer\n}\nresponse_cache {\nname inner\n}\nreverse_proxy $ORIGIN\n}\n}\n"

@@ -3,8 +3,11 @@ package cachehandler
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -83,6 +86,9 @@ func (e *explanation) walk(app *caddyhttp.App, asked *http.Request) {
 	if listening && (target.Scheme == "https") != slices.ContainsFunc(servers, func(s *caddyhttp.Server) bool { return len(s.TLSConnPolicies) > 0 }) {
 		e.Notes = append(e.Notes, "What listens on the port of the URL does not speak "+target.Scheme+".")
 	}
+	if encoded := percentEncoded(asked.RequestURI); encoded != asked.RequestURI {
+		e.Notes = append(e.Notes, "Letters outside ASCII are taken as they are written, as curl sends them. Browsers send "+encoded+", which has another key.")
+	}
 	reached := make(map[string]bool)
 	for _, server := range servers {
 		visitor := visitor{caches: make(map[*cache]string), asking: make(map[*cache]bool)}
@@ -105,4 +111,17 @@ func (e *explanation) walk(app *caddyhttp.App, asked *http.Request) {
 	e.Notes = append(e.Notes,
 		"Handlers under `before` are taken to let the request through as it is, and matchers to see the fields that are given and the address "+asked.RemoteAddr+".",
 		"Whether an answer of the origin may be stored shows when it comes; `refusals` are about the last ones.")
+}
+
+// percentEncoded is a request target as browsers write it (RFC 3987 §3.1).
+func percentEncoded(target string) string {
+	var b strings.Builder
+	for i := range len(target) {
+		if c := target[i]; c < utf8.RuneSelf {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
