@@ -15,6 +15,9 @@ const detailedSite = `
 	handle /loop {
 		invoke loop
 	}
+	handle /leave {
+		invoke leave
+	}
 	handle /files/* {
 		response_cache {
 			name files
@@ -73,7 +76,7 @@ func detailedOrigin(w http.ResponseWriter, r *http.Request) {
 // explanation, as the command prints what is in the JSON.
 func TestExplainDetails(t *testing.T) {
 	s := startSite(t, startOrigin(t, detailedOrigin).addr, siteConfig{
-		admin: true, http: detailedSite, more: "&(loop) {\ninvoke loop\n}\n",
+		admin: true, http: detailedSite, more: "&(loop) {\ninvoke loop\n}\n&(leave) {\n" + strings.Repeat("reverse_proxy $ORIGIN {\nhandle_response {\ninvoke leave\n}\n}\n", 2) + "}\n",
 		global: "response_cache {\nstore other\n}", https: "response_cache {\nname secure\n}",
 	})
 	s.get("/dir/a")
@@ -110,6 +113,7 @@ func TestExplainDetails(t *testing.T) {
 		{"the fetch that the inner one gets", "/two/part", []string{"method", "GET", "header", `If-None-Match: "v0"`}, []string{`"without":["If-None-Match"]`}},
 		{"files", "/files/x", nil, []string{"file_server at /apps/http/", `"others":[{"place":`, `"name":"never"`}},
 		{"routes that invoke each other", "/loop", nil, []string{`"answers":["invoke at `}},
+		{"and do so in answers", "/leave", nil, []string{`"answers":["reverse_proxy at `}},
 		{"9110-9.3.3", "/dir/a", []string{"method", "POST"}, []string{"only if it says with Content-Location", "is dropped"}},
 		{"an error of its own", "/dir/a", []string{"method", "PURGE"}, []string{"It is answered with 405: purge is not allowed."}},
 		{"RFC 10008 §2.7", "/dir/a", []string{"method", "QUERY"}, []string{`"unsure":["The key of a QUERY`}},

@@ -153,10 +153,12 @@ func (w *Way) asksLeave(proxy *reverseproxy.Handler) bool {
 			continue
 		}
 		aside := &Way{
-			Server: w.Server, Request: w.Request.Clone(w.Request.Context()), groups: make(map[string]bool),
+			Server: w.Server, Request: w.Request.Clone(w.Request.Context()), groups: make(map[string]bool), invoked: w.invoked,
 			visit: func(*Way, caddyhttp.MiddlewareHandler, string) (own, goesOn bool) { return false, true },
 		}
-		return response.StatusCode == "" && aside.routes(response.Routes, "")
+		goesOn := response.StatusCode == "" && aside.routes(response.Routes, "")
+		w.invoked = aside.invoked
+		return goesOn
 	}
 	return false
 }
