@@ -1,6 +1,7 @@
 package cachehandler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,11 +76,13 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 }
 
 // unsuffixETag makes the ETag of a 304 the stored one where encode behind the
-// cache is all that differs: it appends the coding to the ETag of a full response,
-// takes it off If-None-Match, but does not put it back on the 304.
+// cache, or in an origin that is Caddy, is all that differs: it appends the coding to
+// the ETag of a full response, takes it off If-None-Match, but does not put it back on
+// the 304. What is stored without a coding may have come in gzip: the transport of
+// reverse_proxy asks for it where the client accepts none, and decodes it.
 func unsuffixETag(h http.Header, stored *httpcache.Stored) {
-	coding := stored.Fields.Get("Content-Encoding")
-	if coding != "" && h.Get("Etag") == strings.TrimSuffix(stored.ETag, "-"+coding+`"`)+`"` {
+	coding := cmp.Or(stored.Fields.Get("Content-Encoding"), "gzip")
+	if h.Get("Etag") == strings.TrimSuffix(stored.ETag, "-"+coding+`"`)+`"` {
 		h["Etag"] = []string{stored.ETag}
 	}
 }
