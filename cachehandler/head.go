@@ -205,7 +205,7 @@ func (h *Handler) policyFor(x *httpcache.Exchange) *httpcache.Policy {
 func (c *recorder) judgeUnstorable(x *httpcache.Exchange, why httpcache.Reason) {
 	f := c.f
 	f.rememberPass(c.status, why)
-	if c.ignoresIfRange(x) {
+	if c.ignoresCondition(x) {
 		f.land(landing{status: c.status})
 		f.cancel()
 		return
@@ -220,11 +220,18 @@ func (c *recorder) judgeUnstorable(x *httpcache.Exchange, why httpcache.Reason) 
 	c.toLeader(why)
 }
 
-// ignoresIfRange reports an answer to a range that the leader wants only of the
-// representation it knows (RFC 9110 §13.1.5): the origin was not told so, and is yet to be.
-func (c *recorder) ignoresIfRange(x *httpcache.Exchange) bool {
-	return (c.status == http.StatusPartialContent || c.status == http.StatusRequestedRangeNotSatisfiable) &&
-		!httpcache.RangeApplies(x)
+// ignoresCondition reports an answer to a range on which the leader set a condition
+// that goes before it (RFC 9110 §13.2.2): the part is of another representation than
+// the leader knows (§13.1.5), or there is none where the leader may have all there is. The
+// origin was not told the condition, and is yet to be.
+func (c *recorder) ignoresCondition(x *httpcache.Exchange) bool {
+	switch c.status {
+	case http.StatusPartialContent:
+		return !httpcache.RangeApplies(x)
+	case http.StatusRequestedRangeNotSatisfiable:
+		return !httpcache.RangeApplies(x) || x.RequestHeader["If-None-Match"] != nil || x.RequestHeader["If-Modified-Since"] != nil
+	}
+	return false
 }
 
 // toLeader continues the answer on the leader's own writer.
