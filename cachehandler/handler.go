@@ -167,6 +167,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.setDefaults()
 	h.policy = h.newPolicy()
 	h.provisionTags()
+	if !h.Key.noHost && !h.Key.noScheme {
+		h.Key.listener = &listener{ctx: ctx}
+	}
 	if len(h.BypassRaw) > 0 {
 		sets, err := ctx.LoadModule(h, "BypassRaw")
 		if err != nil {

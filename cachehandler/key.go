@@ -49,6 +49,8 @@ type KeyOptions struct {
 	NoVarySearch *bool `json:"no_vary_search,omitempty"`
 
 	noScheme, noHost, noSearch bool
+
+	listener *listener // nil where the key is for all of them
 }
 
 // QueryOptions is which query parameters are part of the key. The origin gets
@@ -127,7 +129,7 @@ func (o *KeyOptions) appendFor(dst []byte, r *http.Request, uri *url.URL) (_ []b
 	if len(o.Header)+len(o.Cookie)+len(o.Placeholder) > 0 {
 		dst = o.appendExtras(dst, r)
 	}
-	return appendForwarded(dst, o, r), ends
+	return o.listener.append(appendForwarded(dst, o, r), r), ends
 }
 
 // originalURL is the URL as the client sent it.

@@ -1,0 +1,70 @@
+package cachehandler
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-portico/portico/internal/route"
+)
+
+// This file is about where a request came in. Host says for whom it is, but a client
+// writes there what it likes, and on another port or interface there may be another site:
+// with "Host: localhost:8080" it would read on port 80 what is stored of that site, and
+// with "Host: example.com" on port 8080 choose what is stored for this one (RFC 9110
+// §7.4, misdirected requests). So where a configuration has several servers, the key says
+// which one it was, unless the host does.
+
+// listener is the server whose routes have the handler.
+type listener struct {
+	ctx caddy.Context
+
+	once      sync.Once
+	addresses string // as keys have them; "" if there is no other server for the scheme
+	port      string // all interfaces at which are all of them; else ""
+}
+
+// append adds the addresses of the server to a key.
+func (l *listener) append(dst []byte, r *http.Request) []byte {
+	if l == nil {
+		return dst
+	}
+	l.once.Do(func() { l.find(r) })
+	if l.addresses == "" || l.port == portNamed(r) {
+		return dst
+	}
+	return appendExtra(dst, 'l', "", l.addresses)
+}
+
+// find looks at the server that serves r, which is there only once it does.
+func (l *listener) find(r *http.Request) {
+	own, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	app, err := l.ctx.AppIfConfigured("http")
+	if own == nil || err != nil || !slices.ContainsFunc(route.Servers(app.(*caddyhttp.App)), func(other *caddyhttp.Server) bool {
+		return other != own && (len(other.TLSConnPolicies) > 0) == (len(own.TLSConnPolicies) > 0)
+	}) {
+		return
+	}
+	l.addresses = strings.Join(own.Listen, ",")
+	if port, ok := strings.CutPrefix(l.addresses, ":"); ok && len(own.Listen) == 1 {
+		l.port = port
+	}
+}
+
+// portNamed is the port of the URI that a request is for.
+func portNamed(r *http.Request) string {
+	if strings.IndexByte(r.Host, ':') >= 0 {
+		if _, port, err := net.SplitHostPort(r.Host); err == nil && port != "" {
+			return port
+		}
+	}
+	if r.TLS != nil {
+		return "443"
+	}
+	return "80"
+}
