@@ -68,7 +68,8 @@ func (r *response) isReflected(name string, values []string, led, shown string) 
 	})
 }
 
-// cookieValues are the values of the cookies in the lines of Cookie.
+// cookieValues are the values of the cookies in the lines of Cookie, each once: a
+// thousand cookies of one value are not worth a thousand searches.
 func cookieValues(lines []string) (values []string) {
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
@@ -76,7 +77,8 @@ func cookieValues(lines []string) (values []string) {
 			values = append(values, value)
 		}
 	}
-	return values
+	slices.Sort(values)
+	return slices.Compact(values)
 }
 
 // telling is a value as it would be shown; "" for one that tells nothing. A visitor who
@@ -121,26 +123,26 @@ func (r *response) isOwn(value string) bool {
 // from / to /de/.
 func (r *response) byLanguage(location string) {
 	location, _, _ = strings.Cut(location, "?")
+	languages, path := languagesIn(r.RequestHeader["Accept-Language"]), "/"+r.Path+"/"
 	for segment := range strings.SplitSeq(location, "/") {
-		isNew := len(segment) >= 2 && !strings.Contains("/"+r.Path+"/", "/"+segment+"/")
-		if isNew && namesLanguage(r.RequestHeader["Accept-Language"], segment) {
+		if languages[strings.ToLower(segment)] && !strings.Contains(path, "/"+segment+"/") {
 			r.variesOn("Accept-Language")
 			return
 		}
 	}
 }
 
-// namesLanguage reports a language, or the first part of one, among those of
-// Accept-Language.
-func namesLanguage(lines []string, name string) bool {
+// languagesIn are the languages of Accept-Language, and the first parts of their names, in
+// lower case.
+func languagesIn(lines []string) map[string]bool {
+	names := make(map[string]bool)
 	for _, line := range lines {
-		for element := range listElements(line) {
+		for element := range listElements(strings.ToLower(line)) {
 			language, _, _ := strings.Cut(element, ";")
+			language = trimOWS(language)
 			primary, _, _ := strings.Cut(language, "-")
-			if strings.EqualFold(name, trimOWS(language)) || strings.EqualFold(name, trimOWS(primary)) {
-				return true
-			}
+			names[language], names[primary] = len(language) > 1, len(primary) > 1
 		}
 	}
-	return false
+	return names
 }

@@ -58,7 +58,7 @@ var ofHaste = []string{"Purpose", "Sec-Purpose", "X-Moz", "X-Purpose"}
 // ofNegotiation ask for another form of the same; the type of content that there is
 // none of makes some refuse.
 var ofNegotiation = []string{
-	"A-Im", "Accept-Charset", "Accept-Datetime", "Accept-Features", "Accept-Version", "Api-Version",
+	"Accept-Charset", "Accept-Datetime", "Accept-Features", "Accept-Version", "Api-Version",
 	"Content-Currency", "Content-Type", "Debug", "Force-Language", "Negotiate", "Prefer", "Save-Data",
 	"Store", "Translate", "X-Accept-Version", "X-Api-Version", "X-Country", "X-Currency", "X-Debug",
 	"X-Device", "X-Device-Type", "X-Lang", "X-Language", "X-Locale", "X-Org-Id", "X-Organization-Id",
