@@ -66,7 +66,7 @@ func isDisguised(path, contentType string) bool {
 	case classAsset:
 		return content == classData && !strings.HasPrefix(ext, "svg") || content == classText && isPicture(ext)
 	case classText:
-		return content == classJSON && ext != "txt"
+		return content == classJSON
 	}
 	return false
 }
@@ -100,9 +100,6 @@ func redirectsPage(path, location string) bool {
 func leadsElsewhere(path string) bool {
 	if strings.HasPrefix(path, "//") {
 		return true
-	}
-	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 && strings.IndexByte(path, '\\') < 0 {
-		return false
 	}
 	decoded := strings.ReplaceAll(decode(decode(path)), "\\", "/")
 	for segment := range strings.SplitSeq(decoded, "/") {

@@ -3,6 +3,7 @@ package httpcache
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -194,6 +195,27 @@ func TestFreshenKeepsTheVariant(t *testing.T) {
 	x.RequestHeader.Set("Foo", "1")
 	if got, _, _ = Freshen(s, x, &p); got.Variant != p.Variant(got.Vary, x.RequestHeader) {
 		t.Errorf("with a new Vary: variant %q, want that of the request", got.Variant)
+	}
+}
+
+// Who validates a response is not for whom it was made, and a 304 with another Vary does not
+// give what was made for one to all.
+func TestFreshenKeepsWhatItVariesOn(t *testing.T) {
+	for _, tt := range []struct {
+		name, made, response, validated, notModified string
+		want                                         []string
+	}{
+		{"a fragment whose Vary is forgotten now", "Rsc: 1", "Vary: Rsc", "Rsc: 1", "Vary: Accept-Encoding", []string{"Accept-Encoding", "Rsc"}},
+		{"opened to a site, and Vary forgotten now", "Origin: https://a.test", "Vary: Origin", "Origin: https://a.test", "Vary: Foo", []string{"Foo", "Origin"}},
+		{"a policy that names the Referer by chance", "", "Content-Security-Policy: frame-ancestors https://a.test", "Referer: https://a.test", "", nil},
+		{"data, validated by a program", "Accept: */*", "Content-Type: application/json", "Accept: application/json", "", nil},
+	} {
+		s := mustStoreAs(t, getWith(tt.made, 200, fresh+"Etag: \"a\"\n"+tt.response), &Policy{})
+		x := notModified("Etag: \"a\"\n" + tt.notModified)
+		x.RequestHeader = header(tt.validated)
+		if got, why, ok := Freshen(s, x, &Policy{}); !ok || !slices.Equal(got.Vary, tt.want) {
+			t.Errorf("%s: %v, varies on %q, want %q", tt.name, why, got.Vary, tt.want)
+		}
 	}
 }
 

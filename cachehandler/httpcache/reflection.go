@@ -14,10 +14,8 @@ import (
 // leading are response fields that lead somewhere, opening those that let others in
 // or name what else to get.
 var (
-	leading = [...]string{"Content-Location", "Location", "Refresh"}
-	opening = [...]string{
-		"Access-Control-Allow-Origin", "Content-Security-Policy", "Link", "Timing-Allow-Origin", "X-Frame-Options",
-	}
+	leading = [...]string{"Location", "Refresh"}
+	opening = [...]string{"Access-Control-Allow-Origin", "Content-Security-Policy", "Link"}
 )
 
 // minReflected is how long a value must be, in bytes, to be no coincidence.
@@ -27,7 +25,7 @@ const minReflected = 4
 func (r *response) byReflection() {
 	led := r.shown(leading[:])
 	shown := led + r.shown(opening[:])
-	if strings.Trim(shown, "*\n") == "" {
+	if shown == "" {
 		return
 	}
 	for name, values := range r.RequestHeader {

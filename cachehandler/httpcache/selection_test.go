@@ -45,6 +45,7 @@ func TestVariesWithoutVary(t *testing.T) {
 		{"linked data for a server", "Accept: application/activity+json", "Content-Type: application/ld+json; charset=utf-8", []string{"Accept"}},
 		{"text for a program", "Accept: text/markdown", "Content-Type: text/markdown", []string{"Accept"}},
 		{"data for a browser", "Accept: text/html,application/xml;q=0.9,*/*;q=0.8", "Content-Type: application/xml", nil},
+		{"data for one who takes pages, too", "Accept: application/json, text/html", "Content-Type: application/json", nil},
 		{"data for who takes all", "Accept: */*", "Content-Type: application/json", nil},
 		{"a page for a program", "Accept: application/json", "Content-Type: text/html", nil},
 		{
@@ -75,6 +76,7 @@ func TestVariesWithoutVary(t *testing.T) {
 		{"a cookie of a word that policies are made of", "Cookie: consent=none", "Content-Security-Policy: frame-ancestors 'none'", nil},
 		{"led by language", "Accept-Language: fr;q=0.5, de-DE", "Location: /de/x", []string{"Accept-Language"}},
 		{"in no language of the request", "Accept-Language: fr", "Location: /de/x", nil},
+		{"other languages of a page", "Accept-Language: en-US", "Link: </en-US/>; rel=alternate; hreflang=en-US", nil},
 		{"preloads", "Accept: text/html\nUser-Agent: x/1.0", "Link: </a.css>; rel=preload; as=style", nil},
 	}
 	for _, tt := range tests {
@@ -102,5 +104,28 @@ func TestVariesWithoutVary(t *testing.T) {
 	ignoring := &Policy{VaryIgnore: []string{"Rsc", "Origin"}}
 	if s := mustStoreAs(t, getWith("Rsc: 1\nOrigin: https://a.test", 200, fresh+allow+"https://a.test"), ignoring); len(s.Vary) > 0 {
 		t.Errorf("with vary ignore it varies on %q", s.Vary)
+	}
+}
+
+// Whose answer says something about what is stored for others.
+func TestAsksApart(t *testing.T) {
+	const public = "Cache-Control: public, max-age=60\n"
+	for _, tt := range []struct {
+		name, request string
+		status        int
+		response      string
+		want          bool
+	}{
+		{"an ordinary request", "Accept: text/html\nX-Other: 1", 200, fresh, false},
+		{"for a fragment", "Rsc: 1", 200, fresh, true},
+		{"for a fragment, which is stored", "Rsc: 1", 200, fresh + "Vary: Rsc", false},
+		{"for a picture", "X-Requested-With: XMLHttpRequest", 200, fresh + "Content-Type: image/png", false},
+		{"with a key for what everybody gets", "X-Api-Key: a", 200, public, false},
+		{"with a key for an error that everybody gets", "X-Api-Key: a", 404, public, true},
+	} {
+		x := get(tt.status, tt.response)
+		if s := mustStoreAs(t, x, &Policy{}); AsksApart(x.Method, header(tt.request), s) != tt.want {
+			t.Errorf("%s: %v", tt.name, !tt.want)
+		}
 	}
 }
