@@ -26,7 +26,7 @@ type listener struct {
 
 	once      sync.Once
 	addresses string // as keys have them; "" if there is no other server for the scheme
-	port      string // all interfaces at which are all of them; else ""
+	port      string // the only one, if no other server has it; else ""
 }
 
 // append adds the addresses of the server to a key.
@@ -45,13 +45,23 @@ func (l *listener) append(dst []byte, r *http.Request) []byte {
 func (l *listener) find(r *http.Request) {
 	own, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	app, err := l.ctx.AppIfConfigured("http")
-	if own == nil || err != nil || !slices.ContainsFunc(route.Servers(app.(*caddyhttp.App)), func(other *caddyhttp.Server) bool {
-		return other != own && (len(other.TLSConnPolicies) > 0) == (len(own.TLSConnPolicies) > 0)
-	}) {
+	if own == nil || err != nil {
+		return
+	}
+	var others []string
+	for _, other := range route.Servers(app.(*caddyhttp.App)) {
+		if other != own && (len(other.TLSConnPolicies) > 0) == (len(own.TLSConnPolicies) > 0) {
+			others = append(others, other.Listen...)
+		}
+	}
+	if len(others) == 0 {
 		return
 	}
 	l.addresses = strings.Join(own.Listen, ",")
-	if port, ok := strings.CutPrefix(l.addresses, ":"); ok && len(own.Listen) == 1 {
+	port := l.addresses[strings.LastIndexByte(l.addresses, ':')+1:]
+	if len(own.Listen) == 1 && !slices.ContainsFunc(others, func(address string) bool {
+		return strings.HasSuffix(address, ":"+port) || strings.Contains(address, "-") // a range may have it
+	}) {
 		l.port = port
 	}
 }
