@@ -83,7 +83,7 @@ func (e *explanation) walk(app *caddyhttp.App, asked *http.Request) {
 	if !listening {
 		e.Notes = append(e.Notes, "No server listens on the port of the URL; the routes of all servers are looked at.")
 	}
-	if listening && (target.Scheme == "https") != slices.ContainsFunc(servers, func(s *caddyhttp.Server) bool { return len(s.TLSConnPolicies) > 0 }) {
+	if listening && (target.Scheme == "https") != slices.ContainsFunc(servers, func(s *caddyhttp.Server) bool { return route.SpeaksTLS(app, s, target) }) {
 		e.Notes = append(e.Notes, "What listens on the port of the URL does not speak "+target.Scheme+".")
 	}
 	if encoded := percentEncoded(asked.RequestURI); encoded != asked.RequestURI {

@@ -44,13 +44,19 @@ func (l *listener) append(dst []byte, r *http.Request) []byte {
 // find looks at the server that serves r, which is there only once it does.
 func (l *listener) find(r *http.Request) {
 	own, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	app, err := l.ctx.AppIfConfigured("http")
+	configured, err := l.ctx.AppIfConfigured("http")
 	if own == nil || err != nil {
 		return
 	}
+	app := configured.(*caddyhttp.App)
+	sharesScheme := func(other *caddyhttp.Server) bool {
+		return slices.ContainsFunc([]string{"http", "https"}, func(scheme string) bool {
+			return route.Speaks(app, own, scheme) && route.Speaks(app, other, scheme)
+		})
+	}
 	var others []string
-	for _, other := range route.Servers(app.(*caddyhttp.App)) {
-		if other != own && (len(other.TLSConnPolicies) > 0) == (len(own.TLSConnPolicies) > 0) {
+	for _, other := range route.Servers(app) {
+		if other != own && sharesScheme(other) {
 			others = append(others, other.Listen...)
 		}
 	}

@@ -183,13 +183,10 @@ func Servers(app *caddyhttp.App) (servers []*caddyhttp.Server) {
 // ServersFor returns the servers that listen on the port of a URL, or all if none
 // does: what is behind a port that something else maps cannot be known.
 func ServersFor(app *caddyhttp.App, target *url.URL) (servers []*caddyhttp.Server, listening bool) {
-	port := uint64(portOf(app, target))
+	port := portOf(app, target)
 	all := Servers(app)
 	for _, server := range all {
-		if slices.ContainsFunc(server.Listen, func(address string) bool {
-			a, err := caddy.ParseNetworkAddress(address)
-			return err == nil && uint64(a.StartPort) <= port && port <= uint64(a.EndPort)
-		}) {
+		if listensOn(server, port) {
 			servers = append(servers, server)
 		}
 	}
@@ -199,18 +196,40 @@ func ServersFor(app *caddyhttp.App, target *url.URL) (servers []*caddyhttp.Serve
 	return servers, true
 }
 
-// portOf is the port Caddy listens on for a URL: one without a port is for those
-// that the configuration calls http_port and https_port.
+func listensOn(server *caddyhttp.Server, port int) bool {
+	return slices.ContainsFunc(server.Listen, func(address string) bool {
+		a, err := caddy.ParseNetworkAddress(address)
+		return err == nil && int(a.StartPort) <= port && port <= int(a.EndPort)
+	})
+}
+
+// Speaks reports whether a server speaks a scheme on one of its ports at least: one with
+// policies for TLS does without on the port for HTTP.
+func Speaks(app *caddyhttp.App, server *caddyhttp.Server, scheme string) bool {
+	if scheme == "https" {
+		return len(server.TLSConnPolicies) > 0
+	}
+	return len(server.TLSConnPolicies) == 0 || listensOn(server, portFor(app, "http"))
+}
+
+// SpeaksTLS reports whether a server does so on the port of a URL.
+func SpeaksTLS(app *caddyhttp.App, server *caddyhttp.Server, target *url.URL) bool {
+	return len(server.TLSConnPolicies) > 0 && portOf(app, target) != portFor(app, "http")
+}
+
+// portOf is the port Caddy listens on for a URL.
 func portOf(app *caddyhttp.App, target *url.URL) int {
 	if port, err := strconv.Atoi(target.Port()); err == nil {
 		return port
 	}
-	port, configured := caddyhttp.DefaultHTTPPort, app.HTTPPort
-	if target.Scheme == "https" {
-		port, configured = caddyhttp.DefaultHTTPSPort, app.HTTPSPort
+	return portFor(app, target.Scheme)
+}
+
+// portFor is the port for URLs without one, which the configuration calls http_port or
+// https_port.
+func portFor(app *caddyhttp.App, scheme string) int {
+	if scheme == "https" {
+		return cmp.Or(app.HTTPSPort, caddyhttp.DefaultHTTPSPort)
 	}
-	if configured != 0 {
-		return configured
-	}
-	return port
+	return cmp.Or(app.HTTPPort, caddyhttp.DefaultHTTPPort)
 }

@@ -5,6 +5,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
 )
 
 func request(t *testing.T, pairs ...string) (*http.Request, error) {
@@ -143,6 +146,36 @@ func TestContentIsAnnounced(t *testing.T) {
 		r, err := request(t, "url", "http://a.test/", "header", c.line)
 		if err != nil || r.ContentLength != c.want || r.Header.Get("Content-Length") != c.field || r.Header["Transfer-Encoding"] != nil {
 			t.Errorf("%s: %d, %v (%v)", c.line, r.ContentLength, r.Header, err)
+		}
+	}
+}
+
+// A server with policies for TLS does without on the port for HTTP.
+func TestSpeaks(t *testing.T) {
+	policies := caddytls.ConnectionPolicies{{}}
+	for _, c := range []struct {
+		server      *caddyhttp.Server
+		http, https bool
+		tlsAt       string
+	}{
+		{&caddyhttp.Server{Listen: []string{":80", ":443"}}, true, false, ""},
+		{&caddyhttp.Server{Listen: []string{":443"}, TLSConnPolicies: policies}, false, true, "https://a.test/"},
+		{&caddyhttp.Server{Listen: []string{":443", ":80"}, TLSConnPolicies: policies}, true, true, "https://a.test/"},
+		{&caddyhttp.Server{Listen: []string{"127.0.0.1:79-81"}, TLSConnPolicies: policies}, true, true, "http://a.test:81/"},
+	} {
+		app, tlsAt := &caddyhttp.App{}, []string{}
+		for _, text := range []string{"http://a.test/", "http://a.test:81/", "https://a.test/"} {
+			target, err := url.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if listensOn(c.server, portOf(app, target)) && SpeaksTLS(app, c.server, target) {
+				tlsAt = append(tlsAt, text)
+			}
+		}
+		http, https := Speaks(app, c.server, "http"), Speaks(app, c.server, "https")
+		if http != c.http || https != c.https || strings.Join(tlsAt, " ") != c.tlsAt {
+			t.Errorf("%s: HTTP %v, HTTPS %v, TLS at %s", c.server.Listen, http, https, tlsAt)
 		}
 	}
 }
