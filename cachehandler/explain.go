@@ -3,6 +3,7 @@ package cachehandler
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -223,15 +224,17 @@ func (x *exchange) answer() string {
 func (x *exchange) answerToRange() string {
 	length, known := x.completeLength()
 	if !known {
+		length = math.MaxInt64 // as deliverOpenRange has it
+	}
+	switch _, status := httpcache.Ranges(x.object.Head, x.r.Header, length); {
+	case status == http.StatusOK:
+		return "the whole response, as its Range does not apply (RFC 9110 §13.1.5, §14.2)"
+	case !known:
 		return "the part it asks for, if that has arrived (RFC 9110 §14.2)"
-	}
-	switch _, status := httpcache.Ranges(x.object.Head, x.r.Header, length); status {
-	case http.StatusRequestedRangeNotSatisfiable:
+	case status == http.StatusRequestedRangeNotSatisfiable:
 		return "416, as there is no such part (RFC 9110 §15.5.17)"
-	case http.StatusPartialContent:
-		return "the part it asks for (RFC 9110 §14.2)"
 	}
-	return "the whole response, as its Range does not apply (RFC 9110 §13.1.5, §14.2)"
+	return "the part it asks for (RFC 9110 §14.2)"
 }
 
 func (v *verdict) say(step string, why httpcache.Reason, detail string) {

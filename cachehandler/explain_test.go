@@ -1,11 +1,14 @@
 package cachehandler
 
 import (
+	"io"
 	"net/http"
 	"os"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // Programs read explanations: every member is documented, so none changes its name
@@ -48,4 +51,26 @@ func TestExplainHidesCredentials(t *testing.T) {
 	if strings.Contains(v.Key, "hush") || !strings.Contains(v.Key, "hX-K=4:open") {
 		t.Errorf("the key is shown as %s", v.Key)
 	}
+}
+
+// RFC 9110 §13.1.5, §14.2: while a body of unknown length arrives, what is no range is
+// answered with the whole, and only a range with what has arrived of it.
+func TestExplainOpenRange(t *testing.T) {
+	h := newHandler(t)
+	serve(t, h, get("http://example.com/"), caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		w.Header().Set("Cache-Control", "max-age=60")
+		_, _ = io.WriteString(w, "hello")
+		_ = http.NewResponseController(w).Flush()
+		for fields, want := range map[string]string{
+			"Range: bytes=0-1":                   "the part it asks for, if that has arrived",
+			"Range: bytes=-1":                    "the part it asks for, if that has arrived",
+			"Range: pages=1-2":                   "the whole response, as its Range does not apply",
+			"Range: bytes=0-1\nIf-Range: \"v1\"": "the whole response, as its Range does not apply",
+		} {
+			if v := h.explain(get("http://example.com/", strings.Split(fields, "\n")...)); v.Result != "hit" || !strings.Contains(v.Then, want) {
+				t.Errorf("%s: %s, %s", fields, v.Result, v.Then)
+			}
+		}
+		return nil
+	}))
 }
