@@ -282,7 +282,7 @@ func (v *verdict) refused(x *exchange, key []byte, c class) {
 	why, age, ok := x.h.cache.passes.recall(key, c, x.now)
 	with := c.names()
 	if !ok || slices.ContainsFunc(v.Refusals, func(r refusal) bool { return slices.Equal(r.With, with) && r.Reason == why.String() }) {
-		return // or an answer that is remembered under two marks, as one too large to be filled from a part
+		return // one that is too large to be filled from a part is remembered under two classes
 	}
 	v.Refusals = append(v.Refusals, refusal{
 		With: with, Reason: why.String(), Text: why.Text(), Section: why.Section(), Option: optionFor(why),

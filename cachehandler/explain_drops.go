@@ -11,8 +11,8 @@ import (
 
 // This file counts, for an explanation, what an invalidation would drop: of the
 // URL, of its host, of what is below the directories of its path, of its tags and
-// groups. It looks at every object of the store once, and holds no lock meanwhile
-// that who stores would wait for.
+// groups. It looks at every object of the store once, without a lock that would make
+// requests wait that store something.
 
 // drops is how many objects would go.
 type drops struct {

@@ -75,11 +75,11 @@ func (c *recorder) judgeNotModified(x *httpcache.Exchange, layers store.Layers) 
 	f.land(landing{object: o, alone: !ok, revalidated: true, stored: kept, status: c.status})
 }
 
-// unsuffixETag makes the ETag of a 304 the stored one where encode behind the
-// cache, or in an origin that is Caddy, is all that differs: it appends the coding to
-// the ETag of a full response, takes it off If-None-Match, but does not put it back on
+// unsuffixETag makes the ETag of a 304 the stored one where both differ only by what
+// Caddy's encode, behind the cache or in the origin, makes of them: it appends the coding
+// to the ETag of a full response, takes it off If-None-Match, but does not put it back on
 // the 304. What is stored without a coding may have come in gzip: the transport of
-// reverse_proxy asks for it where the client accepts none, and decodes it.
+// reverse_proxy asks for that where the client accepts no coding, and decodes it.
 func unsuffixETag(h http.Header, stored *httpcache.Stored) {
 	coding := cmp.Or(stored.Fields.Get("Content-Encoding"), "gzip")
 	if h.Get("Etag") == strings.TrimSuffix(stored.ETag, "-"+coding+`"`)+`"` {
@@ -220,10 +220,10 @@ func (c *recorder) judgeUnstorable(x *httpcache.Exchange, why httpcache.Reason) 
 	c.toLeader(why)
 }
 
-// ignoresCondition reports an answer to a range on which the leader set a condition
-// that goes before it (RFC 9110 §13.2.2): the part is of another representation than
-// the leader knows (§13.1.5), or there is none where the leader may have all there is. The
-// origin was not told the condition, and is yet to be.
+// ignoresCondition reports an answer to a range that the leader's own conditions, which
+// the origin was not told, might have made another (RFC 9110 §13.2.2): a part of another
+// representation than the leader knows (§13.1.5), or none where the leader may have all
+// there is. So the origin is asked again, with the conditions.
 func (c *recorder) ignoresCondition(x *httpcache.Exchange) bool {
 	switch c.status {
 	case http.StatusPartialContent:

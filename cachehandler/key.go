@@ -25,11 +25,13 @@ const maxSortedBytes = 4 * maxKeyBytes
 // KeyOptions is what a request's key is made of: two requests with equal keys
 // ask for the same thing.
 type KeyOptions struct {
-	// Whether the scheme is part of the key. Default: true.
+	// Whether the scheme is part of the key. If it is not, neither is the server (the
+	// port or interface) that a request came to. Default: true.
 	Scheme *bool `json:"scheme,omitempty"`
 
-	// Whether the host is part of the key. If it is not, responses with Vary: Host
-	// are not stored. Default: true.
+	// Whether the host is part of the key. If it is not, neither is the server (the
+	// port or interface) that a request came to, and responses with Vary: Host are not
+	// stored. Default: true.
 	Host *bool `json:"host,omitempty"`
 
 	// Which query parameters are part of the key. Default: all, in their order.
@@ -50,7 +52,7 @@ type KeyOptions struct {
 
 	noScheme, noHost, noSearch bool
 
-	listener *listener // nil where the key is for all of them
+	listener *listener // nil where keys are for all servers
 }
 
 // QueryOptions is which query parameters are part of the key. The origin gets

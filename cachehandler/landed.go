@@ -70,8 +70,8 @@ func (x *exchange) joinedAfterAChange(o *store.Object) bool {
 	v := &x.h.cache.invalidated
 	changed := v.sinceTags(o.Tags)
 	if o.Key != x.flight.key {
-		if of := v.sincePath(x.key, x.ends); of.After(changed) {
-			changed = of
+		if path := v.sincePath(x.key, x.ends); path.After(changed) {
+			changed = path
 		}
 	}
 	return changed.After(x.flight.began) && !changed.After(x.joined)

@@ -13,19 +13,19 @@ import (
 	"github.com/caddy-portico/portico/internal/route"
 )
 
-// This file is about where a request came in. Host says for whom it is, but a client
+// This file is about where a request came in. Host says for which site it is, but a client
 // writes there what it likes, and on another port or interface there may be another site:
-// with "Host: localhost:8080" it would read on port 80 what is stored of that site, and
-// with "Host: example.com" on port 8080 choose what is stored for this one (RFC 9110
-// §7.4, misdirected requests). So where a configuration has several servers, the key says
-// which one it was, unless the host does.
+// with "Host: localhost:8080" it would read on port 80 what is stored of that one, and
+// with "Host: example.com" on port 8080 choose what is stored of this one (RFC 9110
+// §7.4, misdirected requests). So where a configuration has several servers for a scheme,
+// the key says which one it was, unless the port in the host does.
 
 // listener is the server whose routes have the handler.
 type listener struct {
-	ctx caddy.Context
+	ctx caddy.Context // of the configuration, which has no servers yet when it is provisioned
 
 	once      sync.Once
-	addresses string // as keys have them; "" if there is no other server for the scheme
+	addresses string // as keys have them; "" if no other server speaks the same scheme
 	port      string // the only one, if no other server has it; else ""
 }
 
@@ -49,14 +49,14 @@ func (l *listener) find(r *http.Request) {
 		return
 	}
 	app := configured.(*caddyhttp.App)
-	sharesScheme := func(other *caddyhttp.Server) bool {
+	speaksTheSame := func(other *caddyhttp.Server) bool {
 		return slices.ContainsFunc([]string{"http", "https"}, func(scheme string) bool {
 			return route.Speaks(app, own, scheme) && route.Speaks(app, other, scheme)
 		})
 	}
 	var others []string
 	for _, other := range route.Servers(app) {
-		if other != own && sharesScheme(other) {
+		if other != own && speaksTheSame(other) {
 			others = append(others, other.Listen...)
 		}
 	}

@@ -130,7 +130,7 @@ func (x *exchange) passHead(h http.Header, status int) {
 		x.publish()
 	}
 	if x.direct.posted != nil {
-		x.direct.posted.look(x)
+		x.direct.posted.noteChanges(x)
 	}
 	if x.key != nil {
 		x.invalidate(h, status)

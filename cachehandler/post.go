@@ -28,7 +28,7 @@ type posted struct {
 	flight *flight
 	length int64 // announced, or -1
 	held   int64 // counted in cache.posted
-	// When another request had last changed the URI, or one of its path.
+	// When another request had last changed the URI, or one with its path.
 	changed, changedPath time.Time
 }
 
@@ -49,15 +49,15 @@ func (x *exchange) passPost() (err error) {
 	return err
 }
 
-// look is called with the final head, before the answer itself invalidates.
-func (p *posted) look(x *exchange) {
+// noteChanges is called with the final head, before the answer itself invalidates.
+func (p *posted) noteChanges(x *exchange) {
 	v := &x.h.cache.invalidated
 	p.changed, p.changedPath = v.sinceURI(x.key, x.ends), v.sincePath(x.key, x.ends)
 }
 
 // begin decides with the final head. The key has been invalidated by then (RFC
-// 9111 §4.4), and with it the fetches of GETs from before. An answer that another
-// change came before may be from before that.
+// 9111 §4.4), and with it the fetches of GETs from before. What another request
+// changed since this one came, the answer may not show.
 func (p *posted) begin(x *exchange, status int, own http.Header, layers store.Layers) {
 	length := contentLength(status, own.Get("Content-Length"))
 	head, why := x.h.storable(&httpcache.Exchange{

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// SetUp makes a command one that has others below it, all of them with the flags that
+// SetUp gives a command that only has others below it, and all of those, the flags that
 // [Ask] reads. A name of none of them is an error: cobra by itself would print the help, and a
 // script would take that for an answer.
 func SetUp(cmd *cobra.Command) {
@@ -90,8 +90,8 @@ func Ask(cmd *cobra.Command, q Question, print func(io.Writer, []byte) error) er
 	return print(cmd.OutOrStdout(), answer)
 }
 
-// said is the error of a question: what the endpoint said, if it did, without the JSON that
-// it said it in.
+// said is the error of a question: what the endpoint says is wrong, without the JSON around
+// it, or why there is no answer.
 func said(err error) error {
 	var answer struct{ Error string }
 	if at := strings.Index(err.Error(), `{"error":`); at >= 0 && json.Unmarshal([]byte(err.Error()[at:]), &answer) == nil {

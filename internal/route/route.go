@@ -145,8 +145,8 @@ func (w *Way) handler(handler caddyhttp.MiddlewareHandler, place string) (goesOn
 }
 
 // asksLeave reports a proxy that asks another server whether the request may go on, as
-// forward_auth does: nothing answers where the answer is a 200. What its routes make of the
-// request is not followed, as only the answer would tell.
+// forward_auth does: if that says 200, none of the proxy's own routes ends the request.
+// What those make of it is not followed, as that depends on the answer.
 func (w *Way) asksLeave(proxy *reverseproxy.Handler) bool {
 	for _, response := range proxy.HandleResponse {
 		if response.Match != nil && !response.Match.Match(http.StatusOK, nil) {
