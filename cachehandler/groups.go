@@ -15,14 +15,22 @@ import (
 
 // invalidateGroups does what an answer says.
 func (x *exchange) invalidateGroups(h http.Header, status int) {
+	for _, tag := range x.invalidatedTags(h, status) {
+		x.h.cache.invalidateTag(x.r.Context(), tag)
+	}
+}
+
+// invalidatedTags are those of the groups that an answer invalidates.
+func (x *exchange) invalidatedTags(h http.Header, status int) (tags []string) {
 	groups := httpcache.InvalidatedGroups(x.r.Method, status, h)
 	if len(groups) == 0 {
-		return
+		return nil
 	}
 	origin := httpcache.Origin(x.r.TLS != nil, x.r.Host)
 	for _, group := range groups {
-		x.h.cache.invalidateTag(x.r.Context(), httpcache.GroupTag(origin, group))
+		tags = append(tags, httpcache.GroupTag(origin, group))
 	}
+	return tags
 }
 
 // invalidateTag drops every object with a tag, and keeps what is being fetched

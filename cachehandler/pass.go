@@ -130,7 +130,7 @@ func (x *exchange) passHead(h http.Header, status int) {
 		x.publish()
 	}
 	if x.direct.posted != nil {
-		x.direct.posted.noteChanges(x)
+		x.direct.posted.noteChanges(x, h, status)
 	}
 	if x.key != nil {
 		x.invalidate(h, status)

@@ -3,6 +3,7 @@ package cachehandler
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddy-portico/portico/cachehandler/httpcache"
@@ -28,8 +29,10 @@ type posted struct {
 	flight *flight
 	length int64 // announced, or -1
 	held   int64 // counted in cache.posted
-	// When another request had last changed the URI, or one with its path.
-	changed, changedPath time.Time
+	// groups are the tags of those that the answer itself invalidates.
+	groups []string
+	// When another request had last changed the URI, one with its path, or one of groups.
+	changed, changedPath, changedGroups time.Time
 }
 
 // mayKeepPost reports a POST whose answer may be one for GETs, as far as the
@@ -50,14 +53,22 @@ func (x *exchange) passPost() (err error) {
 }
 
 // noteChanges is called with the final head, before the answer itself invalidates.
-func (p *posted) noteChanges(x *exchange) {
+func (p *posted) noteChanges(x *exchange, h http.Header, status int) {
 	v := &x.h.cache.invalidated
-	p.changed, p.changedPath = v.sinceURI(x.key, x.ends), v.sincePath(x.key, x.ends)
+	p.groups = x.invalidatedTags(h, status)
+	p.changed, p.changedPath, p.changedGroups = v.sinceURI(x.key, x.ends), v.sincePath(x.key, x.ends), v.sinceTags(p.groups)
+}
+
+// overtaken reports that another request has changed what o is about, or one of its
+// groups (RFC 9875 §3), since x came: o may not show it.
+func (p *posted) overtaken(x *exchange, o *store.Object) bool {
+	others := slices.DeleteFunc(slices.Clone(o.Tags), func(tag string) bool { return slices.Contains(p.groups, tag) })
+	return !x.now.After(p.changed) || !x.now.After(p.changedGroups) || !x.now.After(x.h.cache.invalidated.sinceTags(others)) ||
+		o.Key != string(x.key) && !x.now.After(p.changedPath)
 }
 
 // begin decides with the final head. The key has been invalidated by then (RFC
-// 9111 §4.4), and with it the fetches of GETs from before. What another request
-// changed since this one came, the answer may not show.
+// 9111 §4.4), and with it the fetches of GETs from before.
 func (p *posted) begin(x *exchange, status int, own http.Header, layers store.Layers) {
 	length := contentLength(status, own.Get("Content-Length"))
 	head, why := x.h.storable(&httpcache.Exchange{
@@ -73,7 +84,7 @@ func (p *posted) begin(x *exchange, status int, own http.Header, layers store.La
 	}
 	key := string(x.key)
 	o.Key = x.h.keyFor(key, x.ends, head)
-	if !x.now.After(p.changed) || o.Key != key && !x.now.After(p.changedPath) {
+	if p.overtaken(x, o) {
 		return
 	}
 	p.x, p.length = x, length
