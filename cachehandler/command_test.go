@@ -100,12 +100,14 @@ func TestCommandExplainOthers(t *testing.T) {
 	}
 	e.Others = append(e.Others,
 		elsewhere{Place: "/apps/http/servers/srv0/errors/routes/0/handle/0", Name: "everybody's", Store: "default"},
-		elsewhere{Place: "/apps/http/servers/srv0/routes/1/handle/0", Name: "mine", Store: "default", Hosts: []string{"a.test", "Mine.test"}})
+		elsewhere{Place: "/apps/http/servers/srv0/routes/1/handle/0", Name: "mine", Store: "default", Hosts: []string{"a.test", "Mine.test"}},
+		elsewhere{Place: "/apps/http/servers/srv0/routes/2/handle/0", Name: "ours", Store: "default", Hosts: []string{"*.test"}})
 	out, err := admintest.Run(t, setUpCommand, func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(e) }, "explain", "https://mine.test/")
 	const want = "Not on its way: mine (store default) at /apps/http/servers/srv0/routes/1/handle/0 for a.test Mine.test\n" +
+		"Not on its way: ours (store default) at /apps/http/servers/srv0/routes/2/handle/0 for *.test\n" +
 		"On the way of errors only: everybody's (store default) at /apps/http/servers/srv0/errors/routes/0/handle/0\n" +
 		"Not on its way: n (store default) at /apps/http/servers/srv0/routes/0/handle/0 for 0.test\n"
-	if err != nil || !strings.Contains(out, want) || !strings.Contains(out, "Not on its way: 94 more, which --json lists\n") || strings.Count(out, "\n") > 15 {
+	if err != nil || !strings.Contains(out, want) || !strings.Contains(out, "Not on its way: 95 more, which --json lists\n") || strings.Count(out, "\n") > 15 {
 		t.Errorf("%v, printed\n%s", err, out)
 	}
 }

@@ -78,17 +78,8 @@ func (adminAPI) explain(w http.ResponseWriter, r *http.Request) error {
 
 // walk sends the request through the servers that would get it.
 func (e *explanation) walk(app *caddyhttp.App, asked *http.Request) {
-	target := route.URL(asked)
-	servers, listening := route.ServersFor(app, target)
-	if !listening {
-		e.Notes = append(e.Notes, "No server listens on the port of the URL; the routes of all servers are looked at.")
-	}
-	if listening && (target.Scheme == "https") != slices.ContainsFunc(servers, func(s *caddyhttp.Server) bool { return route.SpeaksTLS(app, s, target) }) {
-		e.Notes = append(e.Notes, "What listens on the port of the URL does not speak "+target.Scheme+".")
-	}
-	if encoded := percentEncoded(asked.RequestURI); encoded != asked.RequestURI {
-		e.Notes = append(e.Notes, "Letters outside ASCII are taken as they are written, as curl sends them. Browsers send "+encoded+", which has another key.")
-	}
+	servers, listening := route.ServersFor(app, route.URL(asked))
+	e.noteTarget(app, asked, servers, listening)
 	reached := make(map[string]bool)
 	for _, server := range servers {
 		visitor := visitor{caches: make(map[*cache]string), asking: make(map[*cache]bool)}
@@ -111,6 +102,20 @@ func (e *explanation) walk(app *caddyhttp.App, asked *http.Request) {
 	e.Notes = append(e.Notes,
 		"Handlers under `before` are taken to let the request through as it is, and matchers to see the fields that are given and the address "+asked.RemoteAddr+".",
 		"Whether an answer of the origin may be stored shows when it comes; `refusals` are about the last ones.")
+}
+
+// noteTarget says what of the URL is not as it may be meant.
+func (e *explanation) noteTarget(app *caddyhttp.App, asked *http.Request, servers []*caddyhttp.Server, listening bool) {
+	target := route.URL(asked)
+	switch {
+	case !listening:
+		e.Notes = append(e.Notes, "No server listens on the port of the URL; the routes of all servers are looked at.")
+	case !slices.ContainsFunc(servers, func(s *caddyhttp.Server) bool { return route.SpeaksTLS(app, s, target) == (target.Scheme == "https") }):
+		e.Notes = append(e.Notes, "What listens on the port of the URL does not speak "+target.Scheme+".")
+	}
+	if encoded := percentEncoded(asked.RequestURI); encoded != asked.RequestURI {
+		e.Notes = append(e.Notes, "Letters outside ASCII are taken as they are written, as curl sends them. Browsers send "+encoded+", which has another key.")
+	}
 }
 
 // percentEncoded is a request target as browsers write it (RFC 3987 §3.1).

@@ -64,7 +64,10 @@ func (p printer) others(e explanation) {
 // strangeness is 0 for a handler of the host, 1 for one of all hosts, 2 for one of others.
 func strangeness(o elsewhere, host string) int {
 	switch {
-	case slices.ContainsFunc(o.Hosts, func(h string) bool { return strings.EqualFold(h, host) }):
+	case slices.ContainsFunc(o.Hosts, func(h string) bool {
+		_, parent, _ := strings.Cut(host, ".")
+		return strings.EqualFold(h, host) || strings.EqualFold(h, "*."+parent)
+	}):
 		return 0
 	case len(o.Hosts) == 0:
 		return 1
