@@ -111,13 +111,14 @@ func (x *exchange) shown(key string) string {
 			secrets = append(append(secrets, strings.Join(values, ", ")), values...)
 		}
 	}
+	secrets = slices.DeleteFunc(secrets, func(secret string) bool { return secret == "" })
 	for _, secret := range secrets {
 		key = hide(key, secret)
 	}
 	repl, _ := x.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	for _, p := range x.h.Key.Placeholder {
 		value := repl.ReplaceAll(p, "")
-		if slices.ContainsFunc(secrets, func(secret string) bool { return secret != "" && strings.Contains(value, secret) }) {
+		if slices.ContainsFunc(secrets, func(secret string) bool { return strings.Contains(value, secret) }) {
 			key = hide(key, value)
 		}
 	}
