@@ -5,6 +5,7 @@ package redisrate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,6 +61,18 @@ func (m machine) await(t testing.TB, up bool) {
 	}
 }
 
+// awaitUp waits until no connection is down: machines that count alone would use up all
+// attempts at once.
+func awaitUp(t testing.TB, machines []machine) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); slices.ContainsFunc(machines, func(m machine) bool { return !m.conn.Up() }); {
+		if time.Now().After(deadline) {
+			t.Fatal("a connection does not come up")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // Of three machines that are asked at once, exactly the quota passes.
 func TestExactAmongMachines(t *testing.T) {
 	server := redistest.Start(t)
@@ -76,6 +89,7 @@ func TestExactAmongMachines(t *testing.T) {
 			// On a busy machine the server may miss its time: then a machine counts
 			// alone, and the quota says nothing. That must not be so each time.
 			for attempt := range 20 {
+				awaitUp(t, machines)
 				passed, local := race(t, machines, fmt.Sprint("client ", attempt))
 				if passed > p.Quota() {
 					t.Fatalf("the server let %d pass, want %d", passed, p.Quota())
@@ -272,6 +286,7 @@ func TestWindowSlides(t *testing.T) {
 				newMachine(t, "redis://"+server.Addr, p),
 			}
 			for attempt := range 20 {
+				awaitUp(t, machines)
 				passed, shared := tenWindows(t, machines, fmt.Sprint("client ", attempt))
 				if !shared { // a busy machine: the server missed its time
 					continue
