@@ -159,9 +159,10 @@ func (x *exchange) refreshing(objects []*store.Object, o *store.Object) *store.O
 }
 
 // selectFrom returns the whole object that the request selects. One that says on what
-// it varies comes before one that does not (RFC 9111 §4.1), and one in a language or a coding
-// that the request merely accepts after one that was asked for with the same words. Of
-// several that vary on different fields it is the most recent (§4).
+// it varies comes before one that does not, or that leaves a field out
+// (RFC 9111 §4.1), and one in a language or a coding that the request merely accepts after
+// one that was asked for with the same words. Of several that vary on different fields it
+// is the most recent (§4).
 func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 	p := &x.h.policy
 	var exact, plain, accepted *store.Object
@@ -173,7 +174,7 @@ func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 		case len(o.Head.Vary) == 0:
 			plain = cmp.Or(plain, o)
 		case !mayBeAccepted(o.Head) || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header):
-			if exact == nil || moreRecent(o, exact) {
+			if exact == nil || comesBefore(o, exact) {
 				exact = o
 			}
 		default:
@@ -181,6 +182,28 @@ func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 		}
 	}
 	return cmp.Or(exact, accepted, plain)
+}
+
+// comesBefore is the order of two objects that fit. An origin behind something that adds
+// Vary: Accept-Encoding to everything omits a field in its default response, where it would
+// omit Vary.
+func comesBefore(a, b *store.Object) bool {
+	switch {
+	case variesOnAll(a.Head, b.Head.Vary):
+		return !variesOnAll(b.Head, a.Head.Vary) || moreRecent(a, b)
+	case variesOnAll(b.Head, a.Head.Vary):
+		return false
+	}
+	return moreRecent(a, b)
+}
+
+func variesOnAll(head *httpcache.Stored, names []string) bool {
+	for _, name := range names {
+		if !slices.Contains(head.Vary, name) {
+			return false
+		}
+	}
+	return true
 }
 
 // mayBeAccepted reports a response that is also for requests with another variant.
