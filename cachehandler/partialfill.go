@@ -65,11 +65,8 @@ func (c *recorder) judgePortion(x *httpcache.Exchange, layers store.Layers) {
 		}
 	case base != nil && c.status == http.StatusRequestedRangeNotSatisfiable:
 		c.giveUpRest() // it has become shorter
-	case c.status == http.StatusOK && f.client["Range"] != nil && (c.length < 0 || c.length > f.h.FillRangeUpTo) &&
-		!httpcache.RangeIsAll(f.client, c.length):
-		// More than was asked for, and not worth having for that: the leader
-		// may have it.
-		c.forget(base)
+	case f.h.exceedsRange(f.client, c.status, c.length):
+		c.forget(base) // the leader may have it
 		if base == nil {
 			c.judgeUnstorable(x, httpcache.RangeRequest)
 			return
@@ -78,6 +75,13 @@ func (c *recorder) judgePortion(x *httpcache.Exchange, layers store.Layers) {
 	default:
 		c.judgeFull(x, layers)
 	}
+}
+
+// exceedsRange reports an answer that is more than was asked for, and not worth
+// having for that.
+func (h *Handler) exceedsRange(request http.Header, status int, length int64) bool {
+	return status == http.StatusOK && request["Range"] != nil && (length < 0 || length > h.FillRangeUpTo) &&
+		!httpcache.RangeIsAll(request, length)
 }
 
 // judgeRest puts together what was stored and what comes (RFC 9111 §3.4).

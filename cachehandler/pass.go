@@ -166,10 +166,14 @@ func (f *fetch) onDirect(why httpcache.Reason, status int) {
 // remember keeps a key in the pass memory for as long as its answers are not
 // storable.
 func (x *exchange) remember(h http.Header, status int) {
+	length := contentLength(status, h.Get("Content-Length"))
 	head, why := x.h.storable(&httpcache.Exchange{
 		Method: x.r.Method, Host: x.r.Host, Path: originalURL(x.r).EscapedPath(), RequestHeader: x.r.Header,
 		Status: status, Header: h, RequestTime: x.now, ResponseTime: time.Now(),
-	}, contentLength(status, h.Get("Content-Length")))
+	}, length)
+	if head != nil && x.h.exceedsRange(x.r.Header, status, length) {
+		head, why = nil, httpcache.RangeRequest
+	}
 	if head == nil {
 		if ofOneRange(status, why) {
 			return
