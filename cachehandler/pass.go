@@ -242,12 +242,13 @@ func (x *exchange) freshenOne(old *store.Object, answer *httpcache.Exchange) {
 }
 
 // invalidate drops what an unsafe method has made out of date (RFC 9111
-// §4.4): the target and, on the same host, what Location and Content-Location name.
+// §4.4): the target and, on the same host, what Location and Content-Location name, and
+// the Destination of a COPY or MOVE.
 func (x *exchange) invalidate(h http.Header, status int) {
 	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead || x.query != nil {
 		return // spares making the target
 	}
-	others, ok := httpcache.Invalidates(x.r.Method, x.target(), status, h)
+	others, ok := httpcache.Invalidates(x.r.Method, x.target(), x.r.Header, status, h)
 	if !ok {
 		return
 	}

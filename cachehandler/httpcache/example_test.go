@@ -87,7 +87,7 @@ func ExampleStatus_Append() {
 }
 
 func ExampleInvalidates() {
-	others, ok := httpcache.Invalidates(http.MethodPost, "https://example.com/list", http.StatusCreated,
+	others, ok := httpcache.Invalidates(http.MethodPost, "https://example.com/list", nil, http.StatusCreated,
 		http.Header{"Location": {"/item/7"}})
 	fmt.Println(ok, others)
 	// Output: true [https://example.com/item/7]

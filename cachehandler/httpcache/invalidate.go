@@ -11,10 +11,10 @@ import (
 
 // Invalidates lists the URIs, beside the request's own, whose stored responses
 // an answer to an unsafe (or unknown) method invalidates (RFC 9111 §4.4):
-// Location and Content-Location of the same origin as target, absolute, without
-// fragment, scheme and host in lower case and without a default port. ok is
-// false if nothing is invalidated (safe method or error status).
-func Invalidates(method string, target string, status int, header http.Header) (others []string, ok bool) {
+// Location and Content-Location of the same origin as target, and Destination of a
+// COPY or MOVE, absolute, without fragment, scheme and host in lower case and without a
+// default port. ok is false if nothing is invalidated (safe method or error status).
+func Invalidates(method, target string, request http.Header, status int, response http.Header) (others []string, ok bool) {
 	if isSafe(method) || status < 200 || status > 399 {
 		return nil, false
 	}
@@ -23,18 +23,25 @@ func Invalidates(method string, target string, status int, header http.Header) (
 		return nil, true
 	}
 	self := absoluteURI(base)
-	for _, name := range [...]string{"Location", "Content-Location"} {
-		for _, reference := range header[name] {
-			uri, err := base.Parse(trimOWS(reference))
-			if err != nil || !sameOrigin(uri, base) {
-				continue
-			}
-			if other := absoluteURI(uri); other != self && !slices.Contains(others, other) {
-				others = append(others, other)
-			}
+	for _, reference := range changed(method, request, response) {
+		uri, err := base.Parse(trimOWS(reference))
+		if err != nil || !sameOrigin(uri, base) {
+			continue
+		}
+		if other := absoluteURI(uri); other != self && !slices.Contains(others, other) {
+			others = append(others, other)
 		}
 	}
 	return others, true
+}
+
+// changed are references to what a request may have changed beside its target.
+func changed(method string, request, response http.Header) []string {
+	all := slices.Concat(response["Location"], response["Content-Location"])
+	if method == "COPY" || method == "MOVE" { // RFC 4918 §9.8, §9.9: they make it another
+		all = append(all, request["Destination"]...)
+	}
+	return all
 }
 
 // isSafe reports the methods registered as safe (RFC 9110 §9.2.1 and the

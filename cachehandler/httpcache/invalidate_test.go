@@ -12,12 +12,12 @@ func TestInvalidatesByMethod(t *testing.T) {
 		"GET": false, "HEAD": false, "OPTIONS": false, "TRACE": false,
 		"QUERY": false, "PROPFIND": false, "REPORT": false, "SEARCH": false,
 	} {
-		if _, got := Invalidates(method, target, 200, nil); got != want {
+		if _, got := Invalidates(method, target, nil, 200, nil); got != want {
 			t.Errorf("9111-4.4 %s invalidates: %v, want %v", method, got, want)
 		}
 	}
 	for status, want := range map[int]bool{100: false, 199: false, 200: true, 204: true, 302: true, 399: true, 400: false, 404: false, 500: false} {
-		if _, got := Invalidates("POST", target, status, nil); got != want {
+		if _, got := Invalidates("POST", target, nil, status, nil); got != want {
 			t.Errorf("9111-4.4 a %d to POST invalidates: %v, want %v", status, got, want)
 		}
 	}
@@ -58,10 +58,33 @@ func TestInvalidates(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := Invalidates("POST", tt.target, 201, header(tt.response))
+			got, ok := Invalidates("POST", tt.target, nil, 201, header(tt.response))
 			if !ok || !slices.Equal(got, tt.want) {
 				t.Errorf("Invalidates = %q, %v; want %q", got, ok, tt.want)
 			}
 		})
+	}
+}
+
+func TestInvalidatesDestination(t *testing.T) {
+	const target = "https://example.com/dav/a"
+	tests := []struct {
+		name, method, destination string
+		want                      []string
+	}{
+		{"4918-9.9 MOVE", "MOVE", "https://example.com/dav/b", []string{"https://example.com/dav/b"}},
+		{"4918-9.8 COPY", "COPY", "https://example.com/dav/b", []string{"https://example.com/dav/b"}},
+		{"4918-10.3 only the path", "MOVE", "/dav/b", []string{"https://example.com/dav/b"}},
+		{"9111-4.4 another host", "MOVE", "https://example.org/dav/b", nil},
+		{"9111-4.4 no destination of this method", "PUT", "https://example.com/dav/b", nil},
+	}
+	for _, tt := range tests {
+		got, ok := Invalidates(tt.method, target, header("Destination: "+tt.destination), 204, nil)
+		if !ok || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, %v, want %v", tt.name, got, ok, tt.want)
+		}
+	}
+	if got, ok := Invalidates("MOVE", target, header("Destination: /dav/b"), 412, nil); ok || got != nil {
+		t.Errorf("9111-4.4 an error: %v, %v, want nothing", got, ok)
 	}
 }
