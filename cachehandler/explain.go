@@ -143,7 +143,7 @@ func (v *verdict) unasked(x *exchange, next step) {
 		v.Result, v.Then = resultPass.String(), "The origin is asked, and its answer is not stored."
 	}
 	if _, ok := httpcache.Invalidates(x.r.Method, x.target(), nil, http.StatusOK, nil); ok && next == stepPass && x.key != nil {
-		v.Then += " If that succeeds, what is stored under the key is dropped, with what the answer names in Location, Content-Location and Cache-Group-Invalidation (RFC 9111 §4.4, RFC 9875 §3)."
+		v.Then += " If that succeeds, what is stored under the key is dropped, with what the answer names in Location, Content-Location and Cache-Group-Invalidation, or a COPY or MOVE as Destination (RFC 9111 §4.4, RFC 9875 §3)."
 	}
 }
 
