@@ -186,7 +186,8 @@ func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 
 // comesBefore is the order of two objects that fit. An origin behind something that adds
 // Vary: Accept-Encoding to everything omits a field in its default response, where it would
-// omit Vary.
+// omit Vary. Who asked for that default had another value of the field: for one with
+// the same, it would have replaced the object that names it.
 func comesBefore(a, b *store.Object) bool {
 	switch {
 	case variesOnAll(a.Head, b.Head.Vary):
