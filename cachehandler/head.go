@@ -113,6 +113,9 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 		return
 	}
 	o := &store.Object{Key: f.keyFor(head), Head: head, Body: store.NewBody(c.length), Layers: layers}
+	if f.base != nil && head.Part == nil && !slices.Equal(f.base.Head.Vary, head.Vary) {
+		o.Supersedes = f.base.Head
+	}
 	if why := c.keep(o); why != httpcache.None {
 		c.judgeUnstorable(x, why)
 		return

@@ -171,6 +171,7 @@ func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 		case o.Head.Part != nil || exact != nil && slices.Equal(o.Head.Vary, exact.Head.Vary) || !p.Selects(o.Head, x.r.Header):
 		case len(objects) == 1:
 			return o
+		case x.isSuperseded(o, objects):
 		case len(o.Head.Vary) == 0:
 			plain = cmp.Or(plain, o)
 		case !mayBeAccepted(o.Head) || o.Head.Variant == p.Variant(o.Head.Vary, x.r.Header):
@@ -205,6 +206,14 @@ func variesOnAll(head *httpcache.Stored, names []string) bool {
 		}
 	}
 	return true
+}
+
+// isSuperseded reports an object that is there only until the body of another which
+// the request selects, and which takes its place, is complete.
+func (x *exchange) isSuperseded(o *store.Object, objects []*store.Object) bool {
+	return slices.ContainsFunc(objects, func(other *store.Object) bool {
+		return other.Supersedes == o.Head && x.h.policy.Selects(other.Head, x.r.Header)
+	})
 }
 
 // mayBeAccepted reports a response that is also for requests with another variant.

@@ -27,6 +27,10 @@ type Object struct {
 	// Layers is how Head's fields lie over those of the handlers before the
 	// cache.
 	Layers Layers
+	// Supersedes is the head of an object with another Vary that this one takes the
+	// place of: that one stays until this one's body is complete, and is no match
+	// beside it. nil for none.
+	Supersedes *httpcache.Stored
 }
 
 // WithHead returns the object that a fresher head makes of o.
