@@ -39,9 +39,15 @@ func (s *Server) StartSentinel(master string) *Server {
 // await repeats a command until it is answered so.
 func (s *Server) await(command, want string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); s.Command(command) != want; time.Sleep(10 * time.Millisecond) {
+	Eventually(s.t, command+" is answered with "+want, func() bool { return s.Command(command) == want })
+}
+
+// Eventually waits for a state that is not the test's own, which fails if it does not come.
+func Eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%s: %s", command, s.Command(command))
+			t.Fatalf("never so: %s", what)
 		}
 	}
 }

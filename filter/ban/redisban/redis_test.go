@@ -30,15 +30,6 @@ func newMachine(t *testing.T, address string) (*ban.Ledger, *redis.Conn) {
 	return l, conn
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never so: %s", what)
-		}
-	}
-}
-
 func banned(l *ban.Ledger, addr string) bool {
 	_, ok := l.Lookup(netip.MustParseAddr(addr), time.Now())
 	return ok
@@ -62,7 +53,7 @@ func bansAreShared(t *testing.T, server *redistest.Server) {
 	b, _ := newMachine(t, "redis://"+server.Addr)
 	add(t, a, "192.0.2.1/32")
 	add(t, b, "2001:db8::/64")
-	eventually(t, "each has the other's ban", func() bool {
+	redistest.Eventually(t, "each has the other's ban", func() bool {
 		return banned(b, "192.0.2.1") && banned(a, "2001:db8::5")
 	})
 	want, _ := a.Lookup(netip.MustParseAddr("192.0.2.1"), time.Now())
@@ -70,10 +61,10 @@ func bansAreShared(t *testing.T, server *redistest.Server) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	b.Remove(netip.MustParsePrefix("192.0.2.1/32"), time.Now())
-	eventually(t, "it is lifted on both", func() bool { return !banned(a, "192.0.2.1") })
+	redistest.Eventually(t, "it is lifted on both", func() bool { return !banned(a, "192.0.2.1") })
 
 	late, _ := newMachine(t, "redis://"+server.Addr)
-	eventually(t, "a new machine learns what holds", func() bool { return banned(late, "2001:db8::5") })
+	redistest.Eventually(t, "a new machine learns what holds", func() bool { return banned(late, "2001:db8::5") })
 	if banned(late, "192.0.2.1") {
 		t.Error("and what does not")
 	}
@@ -87,7 +78,7 @@ func TestManyBans(t *testing.T) {
 		add(t, a, fmt.Sprintf("10.0.%d.%d/32", i/256, i%256))
 	}
 	b, _ := newMachine(t, "redis://"+server.Addr)
-	eventually(t, "all are shared", func() bool { return b.Len() == 5*batch })
+	redistest.Eventually(t, "all are shared", func() bool { return b.Len() == 5*batch })
 }
 
 // While the server is gone each goes on by itself; then they agree again, also
@@ -98,20 +89,20 @@ func TestServerGoesAndComesBack(t *testing.T) {
 	b, connB := newMachine(t, "redis://"+server.Addr)
 	add(t, a, "192.0.2.1/32")
 	add(t, a, "192.0.2.9/32")
-	eventually(t, "a ban is shared", func() bool { return banned(b, "192.0.2.1") && banned(b, "192.0.2.9") })
+	redistest.Eventually(t, "a ban is shared", func() bool { return banned(b, "192.0.2.1") && banned(b, "192.0.2.9") })
 	server.Kill()
-	eventually(t, "both notice", func() bool { return !connA.Up() && !connB.Up() })
+	redistest.Eventually(t, "both notice", func() bool { return !connA.Up() && !connB.Up() })
 	add(t, a, "192.0.2.2/32")
 	a.Remove(netip.MustParsePrefix("192.0.2.9/32"), time.Now())
 	if !banned(a, "192.0.2.2") || !banned(b, "192.0.2.1") {
 		t.Error("a ledger lost a ban with the server")
 	}
 	server.Run()
-	eventually(t, "they agree again", func() bool {
+	redistest.Eventually(t, "they agree again", func() bool {
 		return banned(b, "192.0.2.2") && !banned(b, "192.0.2.9") && !banned(a, "192.0.2.9")
 	})
 	late, _ := newMachine(t, "redis://"+server.Addr)
-	eventually(t, "the server was filled again", func() bool {
+	redistest.Eventually(t, "the server was filled again", func() bool {
 		return banned(late, "192.0.2.1") && banned(late, "192.0.2.2")
 	})
 }
@@ -123,6 +114,6 @@ func TestServerForgets(t *testing.T) {
 	if _, err := a.Add(netip.MustParsePrefix("192.0.2.1/32"), time.Millisecond*1500, "", time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the server knows", func() bool { return server.Command("EXISTS portico:{ban}:bans") == ":1" })
-	eventually(t, "and forgets", func() bool { return server.Command("EXISTS portico:{ban}:bans") == ":0" })
+	redistest.Eventually(t, "the server knows", func() bool { return server.Command("EXISTS portico:{ban}:bans") == ":1" })
+	redistest.Eventually(t, "and forgets", func() bool { return server.Command("EXISTS portico:{ban}:bans") == ":0" })
 }

@@ -65,12 +65,9 @@ func (m machine) await(t testing.TB, up bool) {
 // attempts at once.
 func awaitUp(t testing.TB, machines []machine) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); slices.ContainsFunc(machines, func(m machine) bool { return !m.conn.Up() }); {
-		if time.Now().After(deadline) {
-			t.Fatal("a connection does not come up")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	redistest.Eventually(t, "all connections are up", func() bool {
+		return !slices.ContainsFunc(machines, func(m machine) bool { return !m.conn.Up() })
+	})
 }
 
 // Of three machines that are asked at once, exactly the quota passes.
