@@ -296,6 +296,5 @@ func (f *fetch) land(l landing) { f.h.cache.flights.land(f.flight, l) }
 // change of what was asked for or of a group of o's, so that it is not to be stored.
 func (f *fetch) outdated(o *store.Object) bool {
 	own, v := []byte(f.key), &f.h.cache.invalidated
-	return f.flight.outdated.Load() || !f.sent.After(v.since(own, f.ends)) || !f.sent.After(v.sinceTags(o.Tags)) ||
-		o.Key != f.key && !f.sent.After(v.sincePath(own, f.ends))
+	return f.flight.outdated.Load() || !f.sent.After(v.since(own, f.ends)) || !f.sent.After(v.sinceOf(o, f.key, own, f.ends))
 }

@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-portico/portico/cachehandler/store"
 )
 
 // invalidations remembers when URIs were last changed by an unsafe method, for
@@ -65,11 +67,26 @@ func (v *invalidations) markTag(tag string) { v.slotOfTag(tag).Store(time.Now().
 // sinceTags is when one of some tags was last invalidated.
 func (v *invalidations) sinceTags(tags []string) (last time.Time) {
 	for _, tag := range tags {
-		if at := timeIn(v.slotOfTag(tag)); at.After(last) {
-			last = at
-		}
+		last = later(last, timeIn(v.slotOfTag(tag)))
 	}
 	return last
+}
+
+// sinceOf is when what o shows of its groups was last invalidated (RFC 9875 §3), or, if
+// it was asked for under another key, of the URIs that it turns out to be equivalent to.
+func (v *invalidations) sinceOf(o *store.Object, asked string, key []byte, ends keyEnds) time.Time {
+	last := v.sinceTags(o.Tags)
+	if o.Key != asked {
+		last = later(last, v.sincePath(key, ends))
+	}
+	return last
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func (v *invalidations) slotOfTag(tag string) *atomic.Int64 {

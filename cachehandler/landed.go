@@ -67,13 +67,7 @@ func (x *exchange) lookAgain() step {
 // of its groups (RFC 9875 §3), or of a URI that it turns out to be equivalent to, that
 // this request came after.
 func (x *exchange) joinedAfterAChange(o *store.Object) bool {
-	v := &x.h.cache.invalidated
-	changed := v.sinceTags(o.Tags)
-	if o.Key != x.flight.key {
-		if path := v.sincePath(x.key, x.ends); path.After(changed) {
-			changed = path
-		}
-	}
+	changed := x.h.cache.invalidated.sinceOf(o, x.flight.key, x.key, x.ends)
 	return changed.After(x.flight.began) && !changed.After(x.joined)
 }
 

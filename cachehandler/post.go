@@ -31,8 +31,8 @@ type posted struct {
 	held   int64 // counted in cache.posted
 	// groups are the tags of those that the answer itself invalidates.
 	groups []string
-	// When another request had last changed the URI, one with its path, or one of groups.
-	changed, changedPath, changedGroups time.Time
+	// When another request had last changed the URI or one of groups, and a URI of its path.
+	changed, changedPath time.Time
 }
 
 // mayKeepPost reports a POST whose answer may be one for GETs, as far as the
@@ -56,14 +56,15 @@ func (x *exchange) passPost() (err error) {
 func (p *posted) noteChanges(x *exchange, h http.Header, status int) {
 	v := &x.h.cache.invalidated
 	p.groups = x.invalidatedTags(h, status)
-	p.changed, p.changedPath, p.changedGroups = v.sinceURI(x.key, x.ends), v.sincePath(x.key, x.ends), v.sinceTags(p.groups)
+	p.changed = later(v.sinceURI(x.key, x.ends), v.sinceTags(p.groups))
+	p.changedPath = v.sincePath(x.key, x.ends)
 }
 
 // overtaken reports that another request has changed what o is about, or one of its
 // groups (RFC 9875 §3), since x came: o may not show it.
 func (p *posted) overtaken(x *exchange, o *store.Object) bool {
 	others := slices.DeleteFunc(slices.Clone(o.Tags), func(tag string) bool { return slices.Contains(p.groups, tag) })
-	return !x.now.After(p.changed) || !x.now.After(p.changedGroups) || !x.now.After(x.h.cache.invalidated.sinceTags(others)) ||
+	return !x.now.After(p.changed) || !x.now.After(x.h.cache.invalidated.sinceTags(others)) ||
 		o.Key != string(x.key) && !x.now.After(p.changedPath)
 }
 
@@ -161,8 +162,8 @@ func (p *posted) store() {
 func (p *posted) outdated() bool {
 	x, v := p.x, &p.x.h.cache.invalidated
 	began := p.object.Head.ResponseTime
-	return p.flight.outdated.Load() || v.since(x.key, x.ends).After(began) || v.sinceTags(p.object.Tags).After(began) ||
-		p.object.Key != p.flight.key && v.sincePath(x.key, x.ends).After(began)
+	return p.flight.outdated.Load() || v.since(x.key, x.ends).After(began) ||
+		v.sinceOf(p.object, p.flight.key, x.key, x.ends).After(began)
 }
 
 // drop forgets the copy.
