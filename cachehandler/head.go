@@ -103,8 +103,7 @@ func (c *recorder) judgeFull(x *httpcache.Exchange, layers store.Layers) {
 		// Too much for the part that was asked for: the leader asks for that
 		// itself, and so do others for a while.
 		f.h.cache.passes.remember([]byte(f.key), f.class|unfillable, f.sent, httpcache.RangeRequest)
-		f.land(landing{inParts: true, status: c.status})
-		f.cancel()
+		c.giveUp(landing{inParts: true, status: c.status})
 		return
 	}
 	head, why := f.h.storable(x, c.length)
@@ -209,8 +208,7 @@ func (c *recorder) judgeUnstorable(x *httpcache.Exchange, why httpcache.Reason) 
 	f := c.f
 	f.rememberPass(c.status, why)
 	if c.ignoresCondition(x) {
-		f.land(landing{status: c.status})
-		f.cancel()
+		c.giveUp(landing{status: c.status})
 		return
 	}
 	if c.status < http.StatusInternalServerError && why != httpcache.StatusNotCacheable &&
@@ -254,14 +252,7 @@ func (c *recorder) toLeader(why httpcache.Reason) {
 }
 
 // forgetBase drops the stored object that a newer answer has replaced.
-func (c *recorder) forgetBase() {
-	if c.f.base == nil {
-		return
-	}
-	if err := c.f.h.cache.tier.Remove(c.f.ctx, c.f.base); err != nil {
-		c.f.h.storeFailed("remove", err)
-	}
-}
+func (c *recorder) forgetBase() { c.forget(c.f.base) }
 
 // unkept are the fields that are not stored with a response, such as a stripped
 // Set-Cookie or what private="…" names. They are the leader's alone. (What a 304

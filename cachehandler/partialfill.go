@@ -128,7 +128,12 @@ func piece(b *store.Body, from, to int64) [][]byte {
 // wanted more than it has ask for that as if it had not been there.
 func (c *recorder) giveUpRest() {
 	c.forget(c.f.portion.base)
-	c.f.land(landing{inParts: true, status: c.status})
+	c.giveUp(landing{inParts: true, status: c.status})
+}
+
+// giveUp ends the fetch: nobody is to have its answer.
+func (c *recorder) giveUp(l landing) {
+	c.f.land(l)
 	c.f.cancel()
 }
 

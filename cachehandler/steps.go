@@ -190,11 +190,8 @@ func (x *exchange) selectFrom(objects []*store.Object) *store.Object {
 // omit Vary. Who asked for that default had another value of the field: for one with
 // the same, it would have replaced the object that names it.
 func comesBefore(a, b *store.Object) bool {
-	switch {
-	case variesOnAll(a.Head, b.Head.Vary):
-		return !variesOnAll(b.Head, a.Head.Vary) || moreRecent(a, b)
-	case variesOnAll(b.Head, a.Head.Vary):
-		return false
+	if all := variesOnAll(a.Head, b.Head.Vary); all != variesOnAll(b.Head, a.Head.Vary) {
+		return all
 	}
 	return moreRecent(a, b)
 }
